@@ -1,0 +1,377 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+#include "core/connectionhub.h"
+
+#include "core/logging.h"
+
+#include <QtCore/qcoreapplication.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace QtNamedPipes {
+
+using namespace std::chrono_literals;
+
+// One turn of the owner's event loop: longer makes timers late, shorter costs throughput.
+static constexpr auto DrainTime = 1500us;
+// Messages of one connection before the next has its turn.
+static constexpr int DrainQuantum = 128;
+// How long stop() waits for operations that the system has been told to cancel.
+static constexpr auto CancelTime = 1s;
+
+/// Free-threaded mode: tells the owner of a notice on a worker.
+class ConnectionHub::NoticeTask final : public EngineTask
+{
+public:
+    explicit NoticeTask(std::shared_ptr<ConnectionHub> hub) : m_hub(std::move(hub)) { }
+    void run() override { m_hub->deliverNotice(); }
+
+private:
+    const std::shared_ptr<ConnectionHub> m_hub;
+};
+
+ConnectionHub::ConnectionHub(HubOwner *owner, QObject *eventTarget, std::shared_ptr<PipeEngine> engine,
+                             const HubSettings &settings, bool readContinuously)
+    : m_owner(owner),
+      m_engine(std::move(engine)),
+      m_settings(settings),
+      m_continuous(readContinuously),
+      m_eventTarget(eventTarget)
+{
+}
+
+ConnectionHub::~ConnectionHub() = default;
+
+QEvent::Type ConnectionHub::drainEvent()
+{
+    static const int type = QEvent::registerEventType();
+    return QEvent::Type(type);
+}
+
+// --- The owner's thread ---
+
+TransportError ConnectionHub::start(const ListenSettings &settings)
+{
+    TransportError error = m_engine->start();
+    if (!error)
+        error = m_engine->listen(settings, shared_from_this());
+    if (error) {
+        m_engine->shutdown();
+        return error;
+    }
+    // ready() comes before the first client: on the owner's thread by the order of delivery,
+    // on workers because accepting begins after it.
+    addNotice({});
+    if (!m_settings.freeThreaded)
+        m_engine->startAccepting();
+    return {};
+}
+
+void ConnectionHub::drain()
+{
+    const auto self = shared_from_this(); // a slot may stop or delete the owner
+    {
+        const std::lock_guard<std::mutex> lock(m_readyMutex);
+        m_drainPosted = false;
+    }
+    DeliveryBudget budget(DrainTime);
+    while (deliverNext(&budget) && !budget.isSpent()) { }
+}
+
+/// Delivers what is first in line; false when nothing was. What is left afterwards has an event posted for it
+/// before a slot is called: a slot that runs an event loop of its own gets the rest there.
+bool ConnectionHub::deliverNext(DeliveryBudget *budget)
+{
+    std::unique_lock<std::mutex> lock(m_readyMutex);
+    if (isSilent())
+        return false;
+    if (!m_notices.empty()) {
+        if (m_notices.size() > 1 || !m_ready.empty())
+            postDrain();
+        lock.unlock();
+        return deliverNotice();
+    }
+    if (m_ready.empty())
+        return false;
+    const auto connection = std::move(m_ready.front());
+    m_ready.pop_front();
+    connection->inReadyList = false;
+    if (!m_ready.empty())
+        postDrain();
+    lock.unlock();
+    if (connection->hasSeveralEvents())
+        makeReady(connection);
+    if (connection->deliver(budget, DrainQuantum))
+        makeReady(connection);
+    return true;
+}
+
+bool ConnectionHub::deliverNotice()
+{
+    std::unique_lock<std::mutex> lock(m_readyMutex);
+    if (m_notices.empty() || isSilent())
+        return false;
+    const Notice notice = std::move(m_notices.front());
+    m_notices.pop_front();
+    lock.unlock();
+    if (notice.error) {
+        m_owner->errorOccurred(notice.error);
+        return true;
+    }
+    m_owner->ready();
+    if (m_settings.freeThreaded && !isSilent())
+        m_engine->startAccepting();
+    return true;
+}
+
+bool ConnectionHub::sendPending(Clock::time_point deadline)
+{
+    m_engine->stopAccepting();
+    closeConnections(NamedPipe::SendPending, deadline);
+    return waitForHandles(deadline + CancelTime) && !m_sendingTimedOut.load(std::memory_order_acquire);
+}
+
+void ConnectionHub::stop()
+{
+    const auto self = shared_from_this(); // a slot may delete the owner
+    m_stopping.store(true, std::memory_order_release);
+    m_engine->stopAccepting();
+    closeConnections(NamedPipe::CancelPending, {});
+    if (!waitForHandles(Clock::now() + CancelTime)) {
+        for (const auto &connection : allConnections())
+            connection->abandonOperations();
+    }
+    if (m_settings.freeThreaded) { // the workers deliver: it takes the time of the slots
+        std::unique_lock<std::mutex> lock(m_registryMutex);
+        m_registryChanged.wait(lock, [this] { return m_connections.empty(); });
+    }
+    m_engine->shutdown();
+    while (deliverNext(nullptr)) { }
+}
+
+void ConnectionHub::abandon()
+{
+    const auto self = shared_from_this();
+    m_silent.store(true, std::memory_order_release);
+    m_stopping.store(true, std::memory_order_release);
+    {
+        const std::lock_guard<std::mutex> lock(m_readyMutex);
+        m_eventTarget = nullptr;
+        m_ready.clear();
+        m_notices.clear();
+    }
+    m_engine->stopAccepting();
+    closeConnections(NamedPipe::CancelPending, {});
+    // A worker that deletes the server has its own connection's operations to finish after it has returned from here.
+    if (!m_engine->isWorkerThread() && !waitForHandles(Clock::now() + CancelTime)) {
+        for (const auto &connection : allConnections())
+            connection->abandonOperations();
+    }
+    m_engine->shutdown();
+    for (const auto &connection : allConnections()) {
+        connection->forget();
+        connectionGone(connection->id());
+    }
+}
+
+void ConnectionHub::closeConnections(NamedPipe::CloseMode mode, Clock::time_point deadline)
+{
+    {
+        const std::lock_guard<std::mutex> lock(m_registryMutex);
+        m_closing = true;
+    }
+    for (const auto &connection : allConnections())
+        connection->stop(mode, deadline);
+}
+
+bool ConnectionHub::waitForHandles(Clock::time_point deadline)
+{
+    std::unique_lock<std::mutex> lock(m_registryMutex);
+    return m_registryChanged.wait_until(lock, deadline, [this] { return m_openHandles == 0; });
+}
+
+// --- Any thread ---
+
+void ConnectionHub::setReadsContinuously(bool on)
+{
+    m_continuous.store(on, std::memory_order_relaxed);
+    if (on) {
+        for (const auto &connection : allConnections())
+            connection->reconsiderReading();
+    }
+}
+
+std::vector<std::shared_ptr<PipeConnection>> ConnectionHub::allConnections() const
+{
+    std::vector<std::shared_ptr<PipeConnection>> all;
+    const std::lock_guard<std::mutex> lock(m_registryMutex);
+    all.reserve(m_connections.size());
+    for (const auto &[id, connection] : m_connections)
+        all.push_back(connection);
+    return all;
+}
+
+std::vector<std::shared_ptr<PipeConnection>> ConnectionHub::connections() const
+{
+    auto all = allConnections();
+    all.erase(std::remove_if(all.begin(), all.end(),
+                             [](const auto &connection) { return !connection->isConnected(); }),
+              all.end());
+    return all;
+}
+
+NamedPipe::ServerStatistics ConnectionHub::statistics() const
+{
+    NamedPipe::ServerStatistics sum;
+    sum.messagesReceived = m_messagesReceived.load(std::memory_order_relaxed);
+    sum.bytesReceived = m_bytesReceived.load(std::memory_order_relaxed);
+    sum.messagesSent = m_messagesSent.load(std::memory_order_relaxed);
+    sum.bytesSent = m_bytesSent.load(std::memory_order_relaxed);
+    sum.connectionsAccepted = m_accepted.load(std::memory_order_relaxed);
+    sum.connectionsClosed = m_closed.load(std::memory_order_relaxed);
+    sum.connectionsRefused = m_refused.load(std::memory_order_relaxed);
+    return sum;
+}
+
+void ConnectionHub::countReceived(qint64 messages, qint64 bytes)
+{
+    m_messagesReceived.fetch_add(quint64(messages), std::memory_order_relaxed);
+    m_bytesReceived.fetch_add(quint64(bytes), std::memory_order_relaxed);
+}
+
+void ConnectionHub::countSent(qint64 messages, qint64 bytes)
+{
+    m_messagesSent.fetch_add(quint64(messages), std::memory_order_relaxed);
+    m_bytesSent.fetch_add(quint64(bytes), std::memory_order_relaxed);
+}
+
+/// A connection has something to deliver: into the line of the owner's thread, or to a worker.
+void ConnectionHub::makeReady(const std::shared_ptr<PipeConnection> &connection)
+{
+    std::unique_lock<std::mutex> lock(m_readyMutex);
+    if (connection->inReadyList || !m_eventTarget)
+        return;
+    connection->inReadyList = true;
+    if (m_settings.freeThreaded) {
+        lock.unlock();
+        m_engine->post(connection);
+    } else {
+        m_ready.push_back(connection);
+        postDrain();
+    }
+}
+
+void ConnectionHub::takeFromReady(PipeConnection &connection)
+{
+    const std::lock_guard<std::mutex> lock(m_readyMutex);
+    connection.inReadyList = false;
+}
+
+void ConnectionHub::postDrain()
+{
+    // Under the mutex: the owner cannot go meanwhile.
+    if (m_drainPosted || !m_eventTarget || m_settings.freeThreaded)
+        return;
+    m_drainPosted = true;
+    QCoreApplication::postEvent(m_eventTarget, new QEvent(drainEvent()));
+}
+
+void ConnectionHub::addNotice(const Notice &notice)
+{
+    std::unique_lock<std::mutex> lock(m_readyMutex);
+    m_notices.push_back(notice);
+    postDrain();
+    lock.unlock();
+    if (m_settings.freeThreaded)
+        m_engine->post(std::make_shared<NoticeTask>(shared_from_this()));
+}
+
+void ConnectionHub::connectionDropped()
+{
+    m_openCount.fetch_sub(1, std::memory_order_acq_rel);
+}
+
+void ConnectionHub::handleReleased()
+{
+    {
+        const std::lock_guard<std::mutex> lock(m_registryMutex);
+        --m_openHandles;
+        --m_places;
+        m_registryChanged.notify_all();
+    }
+    m_engine->placeFreed();
+}
+
+void ConnectionHub::connectionGone(quint64 id)
+{
+    std::shared_ptr<PipeConnection> connection; // let go of unlocked
+    const std::lock_guard<std::mutex> lock(m_registryMutex);
+    const auto it = m_connections.find(id);
+    if (it == m_connections.end())
+        return;
+    connection = std::move(it->second);
+    m_connections.erase(it);
+    m_closed.fetch_add(1, std::memory_order_relaxed);
+    if (m_connections.empty())
+        m_registryChanged.notify_all();
+}
+
+void ConnectionHub::sendingTimedOut()
+{
+    m_sendingTimedOut.store(true, std::memory_order_release);
+}
+
+// --- The listener: workers ---
+
+bool ConnectionHub::reservePlace()
+{
+    const std::lock_guard<std::mutex> lock(m_registryMutex);
+    if (m_closing || (m_settings.maxConnections > 0 && m_places >= m_settings.maxConnections))
+        return false;
+    ++m_places;
+    return true;
+}
+
+void ConnectionHub::releasePlace()
+{
+    const std::lock_guard<std::mutex> lock(m_registryMutex);
+    --m_places;
+}
+
+void ConnectionHub::accepted(std::shared_ptr<PipeEndpoint> endpoint)
+{
+    std::shared_ptr<PipeConnection> connection;
+    {
+        const std::lock_guard<std::mutex> lock(m_registryMutex);
+        if (!m_closing) {
+            connection = std::make_shared<PipeConnection>(shared_from_this(), endpoint, ++m_lastId);
+            endpoint->attach(connection); // before closeConnections() can see it
+            m_connections.emplace(m_lastId, connection);
+            ++m_openHandles;
+            m_openCount.fetch_add(1, std::memory_order_acq_rel);
+        }
+    }
+    if (!connection) {
+        endpoint->close();
+        releasePlace();
+        return;
+    }
+    m_accepted.fetch_add(1, std::memory_order_relaxed);
+    connection->open(m_owner->makeFace(connection));
+}
+
+void ConnectionHub::refused(const PeerIdentity &peer)
+{
+    m_refused.fetch_add(1, std::memory_order_relaxed);
+    qCInfo(lcServer, "refused a client: process %lld of user %ls", static_cast<long long>(peer.processId),
+           qUtf16Printable(peer.userId));
+}
+
+void ConnectionHub::listenerFailed(const TransportError &error)
+{
+    addNotice({ error });
+}
+
+} // namespace QtNamedPipes

@@ -1,0 +1,143 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+#ifndef QTNAMEDPIPES_CONNECTIONHUB_H
+#define QTNAMEDPIPES_CONNECTIONHUB_H
+
+#include "core/pipeconnection.h"
+#include "core/pipetransport.h"
+
+#include <QtCore/qcoreevent.h>
+#include <QtCore/qobject.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace QtNamedPipes {
+
+struct HubSettings
+{
+    bool freeThreaded = false;
+    int maxConnections = 0;
+    qint64 maximumPendingReadBytes = 1024 * 1024;
+    qint64 maximumPendingWriteBytes = 64 * 1024 * 1024;
+};
+
+/// What a hub needs of the class whose connections it keeps: called with no lock held, on the delivering thread
+/// except where noted.
+class HubOwner
+{
+public:
+    virtual ~HubOwner() = default;
+    /// On the worker that accepted the client.
+    virtual std::unique_ptr<ConnectionFace> makeFace(const std::shared_ptr<PipeConnection> &connection) = 0;
+    virtual void ready() = 0;
+    virtual void errorOccurred(const TransportError &error) = 0;
+};
+
+/// From one start() to its stop(): the engine with its workers, the registry of connections, the statistics, and
+/// the way of events from the workers to the owner's thread (or straight to the slots in free-threaded mode).
+class ConnectionHub final : public ListenerSink, public std::enable_shared_from_this<ConnectionHub>
+{
+public:
+    ConnectionHub(HubOwner *owner, QObject *eventTarget, std::shared_ptr<PipeEngine> engine,
+                  const HubSettings &settings, bool readContinuously);
+    ~ConnectionHub() override;
+
+    /// The event that is posted to the owner's object, and answered with drain().
+    static QEvent::Type drainEvent();
+
+    // The owner's thread.
+    TransportError start(const ListenSettings &settings);
+    /// Delivers for a millisecond or two, then gives the event loop a turn.
+    void drain();
+    /// Lets no more clients in and queued writes out until \a deadline; true when all went out.
+    bool sendPending(Clock::time_point deadline);
+    /// Ends every connection and the engine, and delivers what there is to deliver.
+    void stop();
+    /// The owner is being destroyed: the same in silence. On a worker too.
+    void abandon();
+
+    // Any thread.
+    const HubSettings &settings() const { return m_settings; }
+    PipeEngine &engine() { return *m_engine; }
+    bool readsContinuously() const { return m_continuous.load(std::memory_order_relaxed); }
+    void setReadsContinuously(bool on);
+    /// Nothing may be emitted any more: the owner is gone.
+    bool isSilent() const { return m_silent.load(std::memory_order_acquire); }
+    bool isStopping() const { return m_stopping.load(std::memory_order_acquire); }
+    bool wantsMessageSent() const { return m_wantsMessageSent.load(std::memory_order_relaxed); }
+    void setWantsMessageSent() { m_wantsMessageSent.store(true, std::memory_order_relaxed); }
+
+    std::vector<std::shared_ptr<PipeConnection>> connections() const; ///< the connected ones, in order of arrival
+    int connectionCount() const { return m_openCount.load(std::memory_order_acquire); }
+    NamedPipe::ServerStatistics statistics() const;
+
+    // What the connections report.
+    void makeReady(const std::shared_ptr<PipeConnection> &connection);
+    void connectionDropped(); ///< it is no longer connected
+    void handleReleased(); ///< its handle is closed
+    void connectionGone(quint64 id); ///< closed() has been delivered
+    void takeFromReady(PipeConnection &connection); ///< free-threaded: its task has begun
+    void sendingTimedOut(); ///< asyncClose(SendPending) or sendPending() ran into its deadline
+    void countReceived(qint64 messages, qint64 bytes);
+    void countSent(qint64 messages, qint64 bytes);
+
+    // ListenerSink, on workers
+    bool reservePlace() override;
+    void releasePlace() override;
+    void accepted(std::shared_ptr<PipeEndpoint> endpoint) override;
+    void refused(const PeerIdentity &peer) override;
+    void listenerFailed(const TransportError &error) override;
+
+private:
+    struct Notice
+    {
+        TransportError error; ///< NoError: the server is ready
+    };
+    class NoticeTask;
+
+    void addNotice(const Notice &notice);
+    bool deliverNotice();
+    void postDrain(); // m_readyMutex is held
+    bool deliverNext(DeliveryBudget *budget);
+    void closeConnections(NamedPipe::CloseMode mode, Clock::time_point deadline);
+    std::vector<std::shared_ptr<PipeConnection>> allConnections() const;
+    bool waitForHandles(Clock::time_point deadline);
+
+    HubOwner *const m_owner;
+    const std::shared_ptr<PipeEngine> m_engine;
+    const HubSettings m_settings;
+    std::atomic<bool> m_continuous;
+    std::atomic<bool> m_silent { false };
+    std::atomic<bool> m_stopping { false };
+    std::atomic<bool> m_wantsMessageSent { false };
+    std::atomic<bool> m_sendingTimedOut { false };
+    std::atomic<int> m_openCount { 0 };
+    std::atomic<quint64> m_messagesReceived { 0 }, m_bytesReceived { 0 };
+    std::atomic<quint64> m_messagesSent { 0 }, m_bytesSent { 0 };
+    std::atomic<quint64> m_accepted { 0 }, m_closed { 0 }, m_refused { 0 };
+
+    mutable std::mutex m_registryMutex; // guards the next four
+    std::condition_variable m_registryChanged;
+    std::map<quint64, std::shared_ptr<PipeConnection>> m_connections; ///< until closed() is delivered
+    int m_places = 0; ///< reserved or taken
+    int m_openHandles = 0;
+    quint64 m_lastId = 0;
+    bool m_closing = false; ///< a client that is accepted from now on is dropped at once
+
+    std::mutex m_readyMutex; // guards the rest
+    QObject *m_eventTarget; ///< null once the owner is gone
+    std::deque<std::shared_ptr<PipeConnection>> m_ready;
+    std::deque<Notice> m_notices;
+    bool m_drainPosted = false;
+};
+
+} // namespace QtNamedPipes
+
+#endif // QTNAMEDPIPES_CONNECTIONHUB_H

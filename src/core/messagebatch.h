@@ -1,0 +1,59 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+#ifndef QTNAMEDPIPES_MESSAGEBATCH_H
+#define QTNAMEDPIPES_MESSAGEBATCH_H
+
+#include <QtCore/qbytearray.h>
+
+#include <mutex>
+#include <vector>
+
+namespace QtNamedPipes {
+
+/// Where one message lies in a batch's block.
+struct MessageSpan
+{
+    quint32 offset;
+    quint32 size;
+};
+
+/// Whole messages of one read, in order: first \c whole, when there is one, then the spans.
+/// A message becomes a QByteArray of its own only where it is delivered.
+struct MessageBatch
+{
+    QByteArray whole; ///< a message that was assembled on its own; handed over without a copy
+    bool hasWhole = false;
+    QByteArray block; ///< the storage that the spans point into
+    std::vector<MessageSpan> spans;
+
+    qint64 count() const { return qint64(spans.size()) + (hasWhole ? 1 : 0); }
+    bool isEmpty() const { return spans.empty() && !hasWhole; }
+    qint64 bytes() const;
+
+    /// Forgets the messages and keeps the block for the next read.
+    void clear();
+};
+
+/// Blocks of one size that go round between the workers that fill them and the thread that
+/// delivers them, so that a steady flow touches no fresh memory. Thread-safe.
+class BatchPool
+{
+public:
+    explicit BatchPool(qsizetype blockSize);
+
+    qsizetype blockSize() const { return m_blockSize; }
+    /// An empty batch with a block of blockSize() bytes that nobody shares.
+    MessageBatch take();
+    /// Gives a batch back; one whose block is shared or of another size is freed.
+    void give(MessageBatch &&batch);
+
+private:
+    const qsizetype m_blockSize;
+    std::mutex m_mutex;
+    std::vector<MessageBatch> m_free;
+};
+
+} // namespace QtNamedPipes
+
+#endif // QTNAMEDPIPES_MESSAGEBATCH_H

@@ -1,0 +1,70 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+#ifndef QTNAMEDPIPES_MESSAGEFRAMING_H
+#define QTNAMEDPIPES_MESSAGEFRAMING_H
+
+#include "core/messagebatch.h"
+
+#include <QtCore/qendian.h>
+
+#include <array>
+
+namespace QtNamedPipes {
+
+// The wire of stream sockets: a 32-bit big-endian length and the bytes, as QDataStream writes a QByteArray.
+
+constexpr qsizetype FrameHeaderSize = 4;
+/// QDataStream's null QByteArray: an empty message.
+constexpr quint32 NullArrayLength = 0xFFFFFFFFu;
+/// The longest message that a header can announce.
+constexpr qint64 MaximumFrameSize = qint64(NullArrayLength) - 1;
+
+inline void writeFrameHeader(char *to, qsizetype messageSize)
+{
+    qToBigEndian(quint32(messageSize), to);
+}
+
+/// Cuts a byte stream into messages. The caller reads into the regions and says how much came;
+/// small messages stay where they were read, a large one is assembled in memory of its own that grows with
+/// the bytes that have arrived and not with what its header announces.
+class FrameDecoder
+{
+public:
+    /// \a maximumMessageSize 0: no limit but the wire's.
+    explicit FrameDecoder(qint64 maximumMessageSize);
+
+    struct Region
+    {
+        char *data = nullptr;
+        qsizetype size = 0;
+    };
+    /// Where the next bytes belong: at first into the message in assembly, then into the batch's block.
+    /// At most \a roughly bytes of the block are offered, but always some.
+    std::array<Region, 2> regions(MessageBatch &batch, qint64 roughly);
+
+    /// \a size bytes were read into the regions. False when a header announces more than is allowed;
+    /// the messages before it are in the batch all the same.
+    [[nodiscard]] bool consume(MessageBatch &batch, qsizetype size);
+
+    /// True when the stream must not end here.
+    bool isInsideFrame() const { return m_inAssembly || !m_partial.isEmpty(); }
+    /// What the last header announced, for the error text.
+    quint32 announcedSize() const { return m_announced; }
+
+private:
+    bool parse(MessageBatch &batch, qsizetype end);
+    void beginAssembly(const char *payload, qsizetype arrived);
+    void growAssembly();
+
+    const qint64 m_maximum;
+    quint32 m_announced = 0;
+    QByteArray m_partial; ///< the beginning of a small frame, copied in front of the next read
+    QByteArray m_assembly; ///< a large message; its size is the room that it has at the moment
+    qsizetype m_arrived = 0; ///< bytes of it that are there
+    bool m_inAssembly = false;
+};
+
+} // namespace QtNamedPipes
+
+#endif // QTNAMEDPIPES_MESSAGEFRAMING_H

@@ -1,0 +1,214 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+#ifndef QTNAMEDPIPES_PIPECONNECTION_H
+#define QTNAMEDPIPES_PIPECONNECTION_H
+
+#include "core/pipetransport.h"
+
+#include <QtCore/qlist.h>
+#include <QtCore/qobject.h>
+#include <QtCore/qsharedpointer.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace QtNamedPipes {
+
+class ConnectionHub;
+class PipeConnection;
+
+/// The user's side of a connection: turns its events into signals. Called with no lock held, on the
+/// delivering thread, one call at a time (but from inside a call when a slot runs an event loop).
+class ConnectionFace
+{
+public:
+    virtual ~ConnectionFace() = default;
+    virtual void opened() = 0;
+    virtual void messageReceived(const QVariant &cookie, const QByteArray &data) = 0;
+    virtual void messageSent(const QVariant &cookie) = 0;
+    virtual void errorOccurred(NamedPipe::Error error, const QString &message) = 0;
+    virtual void closed() = 0;
+    /// The user's object.
+    virtual QSharedPointer<QObject> object() const = 0;
+};
+
+/// How long a delivery may keep its thread: to a deadline, with the clock looked at as
+/// often as the slots are slow.
+class DeliveryBudget
+{
+public:
+    explicit DeliveryBudget(Clock::duration time);
+    /// To be asked after each event.
+    bool isSpent();
+
+private:
+    const Clock::time_point m_deadline;
+    Clock::time_point m_lastLook;
+    int m_stride = 1;
+    int m_untilLook = 1;
+    bool m_spent = false;
+};
+
+/// One connection's life: its state, both queues, cookies, limits, the count of operations in
+/// flight and the end.
+///
+/// States, each entered at most once and in this order:
+///   Open      reads and writes are started
+///   Draining  asyncClose(SendPending): queued writes still go out, nothing new is taken, what arrives is dropped
+///   Closing   the first reason is kept; what is in flight has been cancelled and is awaited
+///   Closed    nothing is in flight, the handle is released; remaining events, then closed(), are delivered
+///
+/// Two questions, two answers: "may it be called closed?" is m_inFlight, a count under the mutex of
+/// every call into the endpoint and every operation it has outstanding; "may the memory go?" is
+/// the reference that the endpoint, and with it each operation, holds.
+///
+/// m_mutex is never held while the endpoint, the hub or a slot is called.
+class PipeConnection final : public EndpointSink,
+                             public EngineTask,
+                             public std::enable_shared_from_this<PipeConnection>
+{
+public:
+    PipeConnection(std::shared_ptr<ConnectionHub> hub, std::shared_ptr<PipeEndpoint> endpoint, quint64 id);
+    ~PipeConnection() override;
+
+    /// Worker: takes the face and starts reading.
+    void open(std::unique_ptr<ConnectionFace> face);
+
+    // What the user's object passes on. Any thread.
+    void read(const QVariant &cookie);
+    bool write(const QByteArray &data, const QVariant &cookie, bool isBroadcast);
+    void close(NamedPipe::CloseMode mode);
+
+    quint64 id() const { return m_id; }
+    const PeerIdentity &peer() const { return m_peer; }
+    qintptr handle() const;
+    bool isConnected() const { return m_connected.load(std::memory_order_acquire); }
+    bool isOpening() const { return isConnected() && !m_openedDelivered.load(std::memory_order_acquire); }
+    QSharedPointer<QObject> object() const; ///< null before open() and after closed()
+    qint64 bytesToWrite() const;
+    NamedPipe::CloseReason closeReason() const;
+    NamedPipe::Statistics statistics() const;
+
+    // What the hub asks for.
+    /// Ends the connection because the server stops; with SendPending until \a deadline at the latest.
+    void stop(NamedPipe::CloseMode mode, Clock::time_point deadline);
+    /// The system did not give back an operation in time: releases the handle all the same.
+    void abandonOperations();
+    /// The mode of reading has changed.
+    void reconsiderReading();
+    /// The server is gone: lets go of the face, and with it of the user's object.
+    void forget();
+    /// Emits what there is. On the delivering thread. With \a budget until it is spent, or
+    /// \a quantum messages are delivered; true when something is left that can be delivered now.
+    bool deliver(DeliveryBudget *budget, int quantum);
+    /// True when more than one event waits: a nested event loop must be able to go on.
+    bool hasSeveralEvents() const;
+    /// Free-threaded: delivers on this worker unless another one is at it, which then goes on.
+    void deliverOnWorker();
+    void run() override;
+
+    bool inReadyList = false; ///< guarded by the hub's mutex
+
+    // EndpointSink
+    void received(MessageBatch &batch) override;
+    void readEnded(ReadEnd end, const TransportError &error) override;
+    void writeProgressed(const WriteProgress &progress) override;
+    void hangUpSeen() override;
+
+private:
+    enum class State { Open, Draining, Closing, Closed };
+    using Lock = std::unique_lock<std::mutex>;
+    class Entry;
+
+    void transition(State to);
+    void dropped();
+    void beginClose(Lock &lock, NamedPipe::CloseReason reason, const TransportError &error = {});
+    void beginDraining(Lock &lock, NamedPipe::CloseReason reason, Clock::time_point deadline);
+    void enter() { ++m_inFlight; }
+    void leave(Lock &lock);
+    void releaseEndpoint(Lock &lock);
+
+    bool mayRead();
+    void updateReading(Lock &lock);
+    void keepMessages(MessageBatch &batch);
+
+    bool hasUnsent() const { return m_messagesToWrite > 0; }
+    void startPump(Lock &lock);
+    void pump(Lock &lock);
+    bool applyProgress(Lock &lock, const WriteProgress &progress);
+    void dropUnsent();
+
+    void reportError(const TransportError &error);
+    bool deliverPrompt(Lock &lock);
+    bool deliverMessages(Lock &lock, DeliveryBudget *budget, int *quantum);
+    void deliverClosed(Lock &lock);
+    bool hasNextMessage();
+    void nextMessage(QByteArray *data);
+    bool takeCookie(QVariant *cookie);
+    void settleDelivered(Lock &lock);
+    void dropUndelivered(Lock &lock);
+    template<typename Emission>
+    void emitUnlocked(Lock &lock, Emission emission);
+    template<typename Emission>
+    void emitGuarded(Emission emission);
+
+    const std::shared_ptr<ConnectionHub> m_hub;
+    const quint64 m_id;
+    const PeerIdentity m_peer;
+    std::atomic<bool> m_connected { true };
+    std::atomic<bool> m_continueDelivery { true }; ///< false: received messages are dropped, not delivered
+    std::atomic<int> m_requestCount { 0 }; ///< m_requests.size(), for a look without the lock
+    std::atomic<bool> m_openedDelivered { false };
+
+    mutable std::mutex m_mutex; // guards all that follows, up to the delivering thread's own
+
+    std::shared_ptr<PipeEndpoint> m_endpoint; ///< until Closed
+    std::unique_ptr<ConnectionFace> m_face; ///< until closed() is delivered, and has returned
+    State m_state = State::Open;
+    NamedPipe::CloseReason m_closeReason = NamedPipe::StillOpen;
+    TransportError m_closeError; ///< reported right before closed()
+    int m_inFlight = 0;
+    bool m_signal = false; ///< there are new events: to be told when the lock is released
+    bool m_released = false; ///< the handle is closed: likewise
+
+    bool m_reading = false; ///< a startRead() is outstanding
+    bool m_readEnded = false;
+    bool m_peerGone = false; ///< seen otherwise than by reading: read to the end of what there is
+    QList<QVariant> m_requests; ///< asyncRead() calls that no message has answered yet
+    std::vector<MessageBatch> m_inbox; ///< received and not yet taken by the delivering thread
+    qint64 m_pendingBytes = 0; ///< received and not yet delivered
+    qint64 m_pendingMessages = 0;
+    bool m_paused = false; ///< past the limit; until half of it is delivered
+
+    bool m_writing = false; ///< a thread is in pump(), or a startWrite() is outstanding
+    QList<OutgoingMessage> m_queue; ///< taken by write() and not yet handed to the endpoint
+    QList<OutgoingMessage> m_out; ///< what the endpoint is sending; stays put meanwhile
+    qsizetype m_outDone = 0;
+    qint64 m_bytesToWrite = 0;
+    qint64 m_messagesToWrite = 0;
+    qint64 m_corkedBytes = 0;
+    qint64 m_lostMessages = 0; ///< taken by write(), no broadcast, and never sent because the client left
+
+    QList<QVariant> m_sentCookies; ///< messageSent() events to deliver
+    QList<TransportError> m_errors; ///< errorOccurred() events to deliver
+    bool m_closedDelivered = false;
+    NamedPipe::Statistics m_statistics;
+
+    int m_deliverDepth = 0; ///< frames of deliver() on the delivering thread's stack
+    bool m_delivering = false; ///< free-threaded: a worker is in deliver()
+    bool m_deliverAgain = false;
+
+    // The delivering thread's own: the batches it has taken, and where it stands in the first of them.
+    std::vector<MessageBatch> m_taken;
+    size_t m_takenIndex = 0;
+    size_t m_spanIndex = 0;
+    qint64 m_deliveredBytes = 0; ///< delivered and not yet subtracted from m_pendingBytes
+    qint64 m_deliveredMessages = 0;
+};
+
+} // namespace QtNamedPipes
+
+#endif // QTNAMEDPIPES_PIPECONNECTION_H

@@ -1,0 +1,190 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+#include "epoll/epolllistener.h"
+
+#include "core/logging.h"
+#include "epoll/epollendpoint.h"
+#include "epoll/unixcalls.h"
+#include "epoll/unixerror.h"
+
+#include <QtCore/qcoreapplication.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+namespace QtNamedPipes {
+
+using namespace std::chrono_literals;
+
+static constexpr auto ShortestBackOff = 10ms;
+static constexpr auto LongestBackOff = 1000ms;
+// Clients let in before other events have a turn.
+static constexpr int AcceptBatch = 16;
+// One-shot: one worker at a time lets clients in.
+static constexpr quint32 AcceptEvents = EPOLLIN | EPOLLONESHOT;
+
+EpollListener::EpollListener(EpollEngine &engine, std::shared_ptr<ListenerSink> sink,
+                             NamedPipe::AccessOptions access)
+    : m_engine(engine), m_access(access), m_sink(std::move(sink))
+{
+}
+
+TransportError EpollListener::claim(const ListenSettings &settings)
+{
+    if (!settings.securityDescriptor.isEmpty())
+        qCWarning(lcServer, "securityDescriptor is for Windows only; accessOptions are in force");
+    return m_name.claim(settings.name, settings.backlog, settings.access);
+}
+
+void EpollListener::start()
+{
+    const std::lock_guard<std::mutex> lock(m_mutex);
+    if (!m_sink || m_key != 0)
+        return;
+    m_key = m_engine.watch(m_name.socket(), AcceptEvents, shared_from_this());
+    if (m_key == 0)
+        trouble(errno);
+}
+
+void EpollListener::stop()
+{
+    std::shared_ptr<ListenerSink> sink; // let go of unlocked
+    const std::lock_guard<std::mutex> lock(m_mutex);
+    sink.swap(m_sink);
+    m_engine.unwatch(m_name.socket(), m_key);
+    m_key = 0;
+}
+
+void EpollListener::close()
+{
+    stop();
+    m_name.release();
+}
+
+void EpollListener::placeFreed()
+{
+    // Cheap when nobody waits: this is called for each connection that ends.
+    if (!m_waitsForPlace.exchange(false))
+        return;
+    const std::lock_guard<std::mutex> lock(m_mutex);
+    rearm();
+}
+
+void EpollListener::rearm()
+{
+    if (!m_sink)
+        return;
+    if (m_key == 0)
+        m_key = m_engine.watch(m_name.socket(), AcceptEvents, shared_from_this());
+    else if (m_engine.rewatch(m_name.socket(), AcceptEvents, m_key))
+        return;
+    if (m_key == 0)
+        trouble(errno);
+}
+
+void EpollListener::handle(quint32)
+{
+    const std::lock_guard<std::mutex> lock(m_mutex);
+    for (int i = 0; m_sink && i < AcceptBatch; ++i) {
+        const Outcome outcome = acceptOne();
+        if (outcome == Outcome::NothingThere)
+            break;
+        if (outcome == Outcome::NoPlace || outcome == Outcome::Trouble)
+            return; // placeFreed() or the back-off goes on
+    }
+    rearm();
+}
+
+EpollListener::Outcome EpollListener::acceptOne()
+{
+    if (!m_sink->reservePlace()) {
+        m_waitsForPlace = true; // and once more: a place may have become free just before
+        if (!m_sink->reservePlace())
+            return Outcome::NoPlace;
+        m_waitsForPlace = false;
+    }
+    UnixFd fd(unixCalls().accept4(m_name.socket(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    const int code = errno;
+    if (!fd) {
+        m_sink->releasePlace();
+        if (code == EAGAIN)
+            return Outcome::NothingThere;
+        if (code == EINTR || code == ECONNABORTED || code == EPROTO)
+            return Outcome::Accepted; // that one has gone; on to the next
+        return trouble(code);
+    }
+    m_inTrouble = false;
+    m_backOff = 0ms;
+    PeerIdentity peer;
+    if (!isWelcome(fd.get(), &peer)) {
+        m_sink->releasePlace();
+        m_sink->refused(peer);
+        return Outcome::Accepted;
+    }
+    m_sink->accepted(std::make_shared<EpollEndpoint>(m_engine.shared_from_this(), std::move(fd), peer));
+    return Outcome::Accepted;
+}
+
+/// Accepting has failed. The client still waits in the backlog, so that listening on would spin: the next try is
+/// after a while, or when a descriptor has become free.
+EpollListener::Outcome EpollListener::trouble(int code)
+{
+    class Retry final : public EngineTask
+    {
+    public:
+        explicit Retry(std::weak_ptr<EpollListener> listener) : m_listener(std::move(listener)) { }
+        void run() override
+        {
+            if (const auto listener = m_listener.lock()) {
+                const std::lock_guard<std::mutex> lock(listener->m_mutex);
+                listener->m_waitsForPlace = false;
+                listener->rearm();
+            }
+        }
+
+    private:
+        const std::weak_ptr<EpollListener> m_listener;
+    };
+
+    if (!m_inTrouble)
+        m_sink->listenerFailed(unixError(code, "accept4"));
+    m_inTrouble = true;
+    m_backOff = std::clamp<std::chrono::milliseconds>(2 * m_backOff, ShortestBackOff, LongestBackOff);
+    m_waitsForPlace = true;
+    m_engine.postAt(Clock::now() + m_backOff, std::make_shared<Retry>(weak_from_this()));
+    return Outcome::Trouble;
+}
+
+/// The file's mode has let the client through; this is the second look, at who it is.
+bool EpollListener::isWelcome(int fd, PeerIdentity *peer) const
+{
+    ucred credentials = {};
+    socklen_t length = sizeof credentials;
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0)
+        return false;
+    peer->processId = credentials.pid;
+    peer->userId = QString::number(credentials.uid);
+    if (m_access.testFlag(NamedPipe::OtherAccess))
+        return true;
+    if (m_access.testFlag(NamedPipe::UserAccess) && credentials.uid == ::geteuid())
+        return true;
+    if (!m_access.testFlag(NamedPipe::GroupAccess))
+        return false;
+    if (credentials.gid == ::getegid())
+        return true;
+    std::vector<gid_t> groups(64);
+    for (;;) {
+        length = socklen_t(groups.size() * sizeof(gid_t));
+        if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) == 0)
+            break;
+        if (errno != ERANGE)
+            return false;
+        groups.resize(length / sizeof(gid_t));
+    }
+    const auto end = groups.begin() + length / sizeof(gid_t);
+    return std::find(groups.begin(), end, ::getegid()) != end;
+}
+
+} // namespace QtNamedPipes

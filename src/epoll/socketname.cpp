@@ -1,0 +1,164 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+#include "epoll/socketname.h"
+
+#include "core/logging.h"
+#include "epoll/unixcalls.h"
+#include "epoll/unixerror.h"
+
+#include <QtCore/qcoreapplication.h>
+#include <QtCore/qdir.h>
+#include <QtCore/qfile.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+namespace QtNamedPipes {
+
+static QString tr(const char *text)
+{
+    return QCoreApplication::translate("NamedPipe", text);
+}
+
+QString platformPipePath(const QString &name)
+{
+    return QDir::tempPath() + QLatin1Char('/') + name; // where QLocalServer and QLocalSocket have it
+}
+
+QString platformNameFault(const QString &name)
+{
+    const qsizetype length = QFile::encodeName(platformPipePath(name)).size();
+    const qsizetype maximum = qsizetype(sizeof(sockaddr_un::sun_path)) - 1;
+    if (length > maximum)
+        return tr("the pipe name is too long: its socket path has %1 bytes, the system allows %2").arg(length).arg(maximum);
+    return {};
+}
+
+static sockaddr_un addressOf(const QByteArray &path)
+{
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.constData(), size_t(path.size()));
+    return address;
+}
+
+static mode_t modeOf(NamedPipe::AccessOptions access)
+{
+    mode_t mode = S_IRUSR | S_IWUSR; // the server's own user, always
+    if (access.testFlag(NamedPipe::GroupAccess))
+        mode |= S_IRGRP | S_IWGRP;
+    if (access.testFlag(NamedPipe::OtherAccess))
+        mode |= S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH;
+    return mode;
+}
+
+TransportError SocketName::claim(const QString &name, int backlog, NamedPipe::AccessOptions access)
+{
+    m_path = QFile::encodeName(platformPipePath(name));
+    // No pipe name begins with a dot, so that no pipe's socket is another's lock file.
+    if (TransportError error = lock(QFile::encodeName(platformPipePath(u'.' + name + QLatin1String(".lock")))))
+        return error;
+    if (TransportError error = removeStale())
+        return error;
+
+    const UnixCalls &calls = unixCalls();
+    m_socket.reset(calls.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!m_socket)
+        return unixError(errno, "socket");
+    // Before bind() the mode of the descriptor is what the file gets, less the umask: the file is
+    // never wider than it should be, and the process' umask stays as it is.
+    if (::fchmod(m_socket.get(), S_IRUSR | S_IWUSR) != 0)
+        return unixError(errno, "fchmod");
+    const sockaddr_un address = addressOf(m_path);
+    if (calls.bind(m_socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0)
+        return unixError(errno, "bind");
+    struct stat file;
+    if (::lstat(m_path.constData(), &file) != 0)
+        return unixError(errno, "lstat");
+    m_isBound = true;
+    m_device = file.st_dev;
+    m_inode = file.st_ino;
+    if (::chmod(m_path.constData(), modeOf(access)) != 0)
+        return unixError(errno, "chmod");
+    if (calls.listen(m_socket.get(), backlog) != 0)
+        return unixError(errno, "listen");
+    return {};
+}
+
+/// Takes the lock file. It is removed with the name, so that a file that was locked may be one that is
+/// no longer at its path: then another server has come and gone, and the next try decides.
+TransportError SocketName::lock(const QByteArray &path)
+{
+    for (;;) {
+        UnixFd file(::open(path.constData(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
+        if (!file)
+            return unixError(errno, "open", tr("cannot open the lock file %1").arg(QFile::decodeName(path)));
+        if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+            const int code = errno;
+            if (code == EINTR)
+                continue;
+            if (code == EWOULDBLOCK) {
+                return { NamedPipe::NameInUse, code, "flock",
+                         tr("the name is served by a running server: %1").arg(QFile::decodeName(m_path)) };
+            }
+            return unixError(code, "flock");
+        }
+        struct stat locked, present;
+        if (::fstat(file.get(), &locked) != 0)
+            return unixError(errno, "fstat");
+        if (::lstat(path.constData(), &present) == 0 && locked.st_dev == present.st_dev
+            && locked.st_ino == present.st_ino) {
+            m_lock = std::move(file);
+            m_lockPath = path;
+            return {};
+        }
+    }
+}
+
+/// Removes the socket of a crashed server; anything else in the way keeps the name.
+TransportError SocketName::removeStale() const
+{
+    const auto inUse = [this](const QString &text) {
+        return TransportError { NamedPipe::NameInUse, 0, "", text.arg(QFile::decodeName(m_path)) };
+    };
+    struct stat file;
+    if (::lstat(m_path.constData(), &file) != 0)
+        return errno == ENOENT ? TransportError() : unixError(errno, "lstat");
+    if (!S_ISSOCK(file.st_mode))
+        return inUse(tr("the name is taken by a file that is not a pipe: %1"));
+    if (file.st_uid != ::geteuid())
+        return inUse(tr("the name is taken by another user's pipe: %1"));
+
+    // A server that does not lock, a QLocalServer say, may be listening.
+    const UnixFd probe(unixCalls().socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!probe)
+        return unixError(errno, "socket");
+    const sockaddr_un address = addressOf(m_path);
+    if (::connect(probe.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0
+        || errno != ECONNREFUSED)
+        return inUse(tr("the name is served by a running server: %1"));
+    qCDebug(lcEngine, "taking over the stale socket %s", m_path.constData());
+    if (::unlink(m_path.constData()) != 0 && errno != ENOENT)
+        return unixError(errno, "unlink");
+    return {};
+}
+
+void SocketName::release()
+{
+    struct stat file;
+    // Before the socket is closed: afterwards the file at the path could be a successor's.
+    if (m_isBound && ::lstat(m_path.constData(), &file) == 0 && file.st_dev == m_device && file.st_ino == m_inode)
+        ::unlink(m_path.constData());
+    m_isBound = false;
+    m_socket.reset();
+    if (m_lock)
+        ::unlink(m_lockPath.constData());
+    m_lock.reset();
+}
+
+} // namespace QtNamedPipes

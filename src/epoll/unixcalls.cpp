@@ -1,0 +1,27 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+#include "epoll/unixcalls.h"
+
+#include <sys/eventfd.h>
+
+namespace QtNamedPipes {
+
+UnixCalls &unixCalls()
+{
+    static UnixCalls calls = {
+        ::epoll_create1,
+        ::epoll_ctl,
+        ::epoll_wait,
+        [](unsigned int value, int flags) { return ::eventfd(value, flags); },
+        ::socket,
+        [](int fd, const sockaddr *address, socklen_t length) { return ::bind(fd, address, length); },
+        ::listen,
+        [](int fd, sockaddr *address, socklen_t *length, int flags) { return ::accept4(fd, address, length, flags); },
+        ::readv,
+        ::sendmsg,
+    };
+    return calls;
+}
+
+} // namespace QtNamedPipes

@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+#ifndef QTNAMEDPIPES_UNIXCALLS_H
+#define QTNAMEDPIPES_UNIXCALLS_H
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+namespace QtNamedPipes {
+
+/// The system calls of the engine that can fail in ways a test cannot bring about, replaceable by it.
+/// To be changed only while no engine runs.
+struct UnixCalls
+{
+    int (*epoll_create1)(int flags);
+    int (*epoll_ctl)(int epoll, int operation, int fd, epoll_event *event);
+    int (*epoll_wait)(int epoll, epoll_event *events, int maximum, int timeout);
+    int (*eventfd)(unsigned int value, int flags);
+    int (*socket)(int domain, int type, int protocol);
+    int (*bind)(int fd, const sockaddr *address, socklen_t length);
+    int (*listen)(int fd, int backlog);
+    int (*accept4)(int fd, sockaddr *address, socklen_t *length, int flags);
+    ssize_t (*readv)(int fd, const iovec *vectors, int count);
+    ssize_t (*sendmsg)(int fd, const msghdr *message, int flags);
+};
+
+UnixCalls &unixCalls();
+
+} // namespace QtNamedPipes
+
+#endif // QTNAMEDPIPES_UNIXCALLS_H

@@ -1,0 +1,133 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+#include "iocp/winsecurity.h"
+
+#include "iocp/winerror.h"
+#include "iocp/winhandle.h"
+
+#include <sddl.h>
+
+#include <type_traits>
+#include <vector>
+
+namespace QtNamedPipes {
+
+// What a client needs: FILE_GENERIC_READ and FILE_GENERIC_WRITE without FILE_CREATE_PIPE_INSTANCE,
+// which shares its bit with FILE_APPEND_DATA: a client that had it could pose as an instance of the
+// server.
+static constexpr DWORD ClientRights =
+        (FILE_GENERIC_READ | FILE_GENERIC_WRITE) & ~FILE_CREATE_PIPE_INSTANCE;
+static_assert(ClientRights == 0x0012019B,
+              "the rights that docs and SDDL strings of the field show");
+
+static QString sidText(PSID sid)
+{
+    LPWSTR text = nullptr;
+    if (!sid || !ConvertSidToStringSidW(sid, &text))
+        return {};
+    const QString result = QString::fromWCharArray(text);
+    LocalFree(text);
+    return result;
+}
+
+/// The SID at the head of one of the structures that a token gives out; empty when it does not.
+template<typename Information>
+static QString tokenSid(HANDLE token, TOKEN_INFORMATION_CLASS which,
+                        PSID (*sidOf)(const Information &))
+{
+    DWORD size = 0;
+    GetTokenInformation(token, which, nullptr, 0, &size);
+    std::vector<std::max_align_t> buffer(size / sizeof(std::max_align_t) + 1);
+    if (size == 0 || !GetTokenInformation(token, which, buffer.data(), size, &size))
+        return {};
+    return sidText(sidOf(*reinterpret_cast<const Information *>(buffer.data())));
+}
+
+static QString tokenUser(HANDLE token)
+{
+    return tokenSid<TOKEN_USER>(token, TokenUser,
+                                [](const TOKEN_USER &user) { return user.User.Sid; });
+}
+
+static QString tokenGroup(HANDLE token)
+{
+    return tokenSid<TOKEN_PRIMARY_GROUP>(token, TokenPrimaryGroup,
+                                         [](const TOKEN_PRIMARY_GROUP &group) {
+                                             return group.PrimaryGroup;
+                                         });
+}
+
+TransportError WinSecurity::describe(NamedPipe::AccessOptions access, QString *sddl)
+{
+    HANDLE opened = nullptr;
+    const BOOL ok = OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &opened);
+    const DWORD code = ok ? ERROR_SUCCESS : GetLastError();
+    if (!ok)
+        return winError(code, "OpenProcessToken");
+    const WinHandle token(opened);
+
+    const QString user = tokenUser(token.get());
+    const QString group = tokenGroup(token.get());
+    if (user.isEmpty() || group.isEmpty()) {
+        return { NamedPipe::SystemError, 0, "GetTokenInformation",
+                 QStringLiteral("cannot find out which user runs the server") };
+    }
+
+    // P: nothing is inherited. The user who runs the server always has all rights, since each
+    // further instance is created under them.
+    *sddl = QStringLiteral("D:P(A;;FA;;;%1)(A;;FA;;;SY)(A;;FA;;;BA)").arg(user);
+    const auto allow = [sddl](const QString &who) {
+        *sddl += QStringLiteral("(A;;0x%1;;;%2)")
+                         .arg(ClientRights, 8, 16, QLatin1Char('0'))
+                         .arg(who);
+    };
+    if (access & NamedPipe::GroupAccess)
+        allow(group);
+    if (access & NamedPipe::OtherAccess)
+        allow(QStringLiteral("WD"));
+    return {};
+}
+
+TransportError WinSecurity::set(const ListenSettings &settings)
+{
+    QString sddl = settings.securityDescriptor;
+    if (sddl.isEmpty()) {
+        if (const TransportError error = describe(settings.access, &sddl))
+            return error;
+    }
+    PSECURITY_DESCRIPTOR descriptor = nullptr;
+    const BOOL ok = ConvertStringSecurityDescriptorToSecurityDescriptorW(reinterpret_cast<LPCWSTR>(
+                                                                                 sddl.utf16()),
+                                                                         SDDL_REVISION_1,
+                                                                         &descriptor, nullptr);
+    const DWORD code = ok ? ERROR_SUCCESS : GetLastError();
+    if (!ok) {
+        return { NamedPipe::InvalidConfiguration, qint64(code),
+                 "ConvertStringSecurityDescriptorToSecurityDescriptor",
+                 QStringLiteral("the security descriptor \"%1\" is not valid SDDL").arg(sddl) };
+    }
+    m_descriptor.reset(descriptor);
+    return {};
+}
+
+SECURITY_ATTRIBUTES WinSecurity::attributes() const
+{
+    return { sizeof(SECURITY_ATTRIBUTES), m_descriptor.get(), FALSE };
+}
+
+PeerIdentity pipeClient(HANDLE pipe)
+{
+    PeerIdentity peer;
+    ULONG processId = 0;
+    if (!GetNamedPipeClientProcessId(pipe, &processId))
+        return peer;
+    peer.processId = qint64(processId);
+    const WinHandle process(OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, processId));
+    HANDLE token = nullptr;
+    if (process && OpenProcessToken(process.get(), TOKEN_QUERY, &token))
+        peer.userId = tokenUser(WinHandle(token).get());
+    return peer;
+}
+
+} // namespace QtNamedPipes

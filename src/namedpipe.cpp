@@ -1,0 +1,5 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+#include <QtNamedPipes/namedpipe.h>
+

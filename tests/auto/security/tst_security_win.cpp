@@ -1,0 +1,174 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+#include "processfacts.h"
+#include "testserver.h"
+
+#include <QtCore/qmap.h>
+#include <QtCore/qt_windows.h>
+#include <QtTest/QtTest>
+
+#include <aclapi.h>
+#include <sddl.h>
+
+using namespace Qt::StringLiterals;
+
+/// The access list that the pipe really has, and what child processes get.
+class tst_SecurityWin : public QObject
+{
+    Q_OBJECT
+
+private Q_SLOTS:
+    void accessListFollowsTheAccessOptions_data();
+    void accessListFollowsTheAccessOptions();
+    void onlyTheOwnerMayCreateInstances_data();
+    void onlyTheOwnerMayCreateInstances();
+    void ownSecurityDescriptorWins();
+    void badSecurityDescriptorIsRefused_data();
+    void badSecurityDescriptorIsRefused();
+    void handlesAreNotInheritable();
+
+private:
+    static constexpr DWORD createInstance = 0x4; // FILE_CREATE_PIPE_INSTANCE
+
+    static QString textOf(PSID sid)
+    {
+        LPWSTR text = nullptr;
+        if (!ConvertSidToStringSidW(sid, &text))
+            return {};
+        const QString result = QString::fromWCharArray(text);
+        LocalFree(text);
+        return result;
+    }
+
+    // What each SID is allowed, after the generic rights were mapped.
+    static QMap<QString, DWORD> allowed(qintptr handle)
+    {
+        QMap<QString, DWORD> result;
+        PACL list = nullptr;
+        PSECURITY_DESCRIPTOR descriptor = nullptr;
+        if (GetSecurityInfo(reinterpret_cast<HANDLE>(handle), SE_KERNEL_OBJECT,
+                            DACL_SECURITY_INFORMATION, nullptr, nullptr, &list, nullptr,
+                            &descriptor)
+            != ERROR_SUCCESS)
+            return result;
+        if (!list)
+            result.insert(u"no access list: everybody"_s, ~0u);
+        for (DWORD index = 0; list && index < list->AceCount; ++index) {
+            void *entry = nullptr;
+            if (!GetAce(list, index, &entry))
+                continue;
+            const auto *ace = static_cast<ACCESS_ALLOWED_ACE *>(entry);
+            if (ace->Header.AceType != ACCESS_ALLOWED_ACE_TYPE)
+                continue;
+            DWORD mask = ace->Mask;
+            GENERIC_MAPPING mapping = { FILE_GENERIC_READ, FILE_GENERIC_WRITE, FILE_GENERIC_EXECUTE,
+                                        FILE_ALL_ACCESS };
+            MapGenericMask(&mask, &mapping);
+            result[textOf(const_cast<DWORD *>(&ace->SidStart))] |= mask;
+        }
+        LocalFree(descriptor);
+        return result;
+    }
+};
+
+void tst_SecurityWin::accessListFollowsTheAccessOptions_data()
+{
+    QTest::addColumn<NamedPipe::AccessOptions>("options");
+    QTest::addColumn<bool>("strangersAllowed");
+    using NamedPipe::AccessOptions;
+    QTest::newRow("user") << AccessOptions(NamedPipe::UserAccess) << false;
+    QTest::newRow("user and group") << (NamedPipe::UserAccess | NamedPipe::GroupAccess) << true;
+    QTest::newRow("world") << AccessOptions(NamedPipe::WorldAccess) << true;
+}
+
+void tst_SecurityWin::accessListFollowsTheAccessOptions()
+{
+    QFETCH(NamedPipe::AccessOptions, options);
+    QFETCH(bool, strangersAllowed);
+    TestServer ts;
+    ts.server.setAccessOptions(options);
+    QVERIFY(ts.start());
+    const RawPeer peer = ts.connectPeer();
+    const QMap<QString, DWORD> rights = allowed(ts.connection()->handle());
+    const QString system = u"S-1-5-18"_s;
+    const QString administrators = u"S-1-5-32-544"_s;
+    const QString user = ProcessFacts::userId();
+    for (const QString &sid : { system, administrators, user })
+        QVERIFY2(rights.contains(sid), qPrintable(sid));
+    QCOMPARE(rights.value(user) & FILE_ALL_ACCESS, DWORD(FILE_ALL_ACCESS)); // for further instances
+    int strangers = 0;
+    for (auto entry = rights.cbegin(); entry != rights.cend(); ++entry)
+        strangers += entry.key() != system && entry.key() != administrators && entry.key() != user;
+    QCOMPARE(strangers > 0, strangersAllowed);
+}
+
+void tst_SecurityWin::onlyTheOwnerMayCreateInstances_data()
+{
+    accessListFollowsTheAccessOptions_data();
+}
+
+void tst_SecurityWin::onlyTheOwnerMayCreateInstances()
+{
+    QFETCH(NamedPipe::AccessOptions, options);
+    TestServer ts;
+    ts.server.setAccessOptions(options);
+    QVERIFY(ts.start());
+    const RawPeer peer = ts.connectPeer();
+    const QMap<QString, DWORD> rights = allowed(ts.connection()->handle());
+    QVERIFY(!rights.isEmpty());
+    for (auto entry = rights.cbegin(); entry != rights.cend(); ++entry) {
+        const bool trusted = entry.key() == u"S-1-5-18"_s || entry.key() == u"S-1-5-32-544"_s
+                || entry.key() == ProcessFacts::userId();
+        if (trusted)
+            continue;
+        QVERIFY2(!(entry.value() & createInstance), qPrintable(entry.key()));
+        QVERIFY2(!(entry.value() & (WRITE_DAC | WRITE_OWNER | DELETE)), qPrintable(entry.key()));
+        QVERIFY2(entry.value() & FILE_READ_DATA && entry.value() & FILE_WRITE_DATA,
+                 qPrintable(entry.key())); // but it can talk
+    }
+}
+
+void tst_SecurityWin::ownSecurityDescriptorWins()
+{
+    TestServer ts;
+    ts.server.setAccessOptions(NamedPipe::WorldAccess);
+    ts.server.setSecurityDescriptor(u"D:P(A;;FA;;;SY)(A;;FA;;;%1)"_s.arg(ProcessFacts::userId()));
+    QVERIFY2(ts.start(), qPrintable(ts.server.errorString()));
+    const RawPeer peer = ts.connectPeer();
+    const QMap<QString, DWORD> rights = allowed(ts.connection()->handle());
+    QStringList expected { u"S-1-5-18"_s, ProcessFacts::userId() };
+    expected.removeDuplicates();
+    expected.sort();
+    QCOMPARE(rights.keys(), expected);
+}
+
+void tst_SecurityWin::badSecurityDescriptorIsRefused_data()
+{
+    QTest::addColumn<QString>("sddl");
+    QTest::newRow("garbage") << u"not a descriptor"_s;
+    QTest::newRow("unfinished") << u"D:(A;;GA"_s;
+}
+
+void tst_SecurityWin::badSecurityDescriptorIsRefused()
+{
+    QFETCH(QString, sddl);
+    NamedPipeServer server(scratchName());
+    server.setSecurityDescriptor(sddl);
+    QVERIFY(!server.start()); // and never with another one instead
+    QVERIFY(server.error() != NamedPipe::NoError);
+    QVERIFY(!server.errorString().isEmpty());
+}
+
+void tst_SecurityWin::handlesAreNotInheritable()
+{
+    TestServer ts;
+    QVERIFY(ts.start());
+    const RawPeer peer = ts.connectPeer();
+    DWORD flags = HANDLE_FLAG_INHERIT;
+    QVERIFY(GetHandleInformation(reinterpret_cast<HANDLE>(ts.connection()->handle()), &flags));
+    QVERIFY(!(flags & HANDLE_FLAG_INHERIT));
+}
+
+QTEST_GUILESS_MAIN(tst_SecurityWin)
+#include "tst_security_win.moc"

@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+# SPDX-License-Identifier: MIT
+#
+# Builds and runs the tests, from nothing: installs what is missing, configures, builds, runs, counts.
+#
+# usage: tests/run.sh [--native] [--sanitizers] [--windows] [--all] [--filter REGEX] [--repeat N] [--help]
+#
+#   --native        Debug build on this system (the default)
+#   --sanitizers    with AddressSanitizer + UndefinedBehaviorSanitizer, and with ThreadSanitizer
+#   --windows       cross-built with MinGW-w64, under Wine; needs a Qt for Windows: the folder in QTNAMEDPIPES_WINDOWS_QT,
+#                   or one that is built once and kept in the user's cache
+#   --all           all of these
+#   --filter REGEX  only suites whose name matches (as ctest -R)
+#   --repeat N      run each suite N times
+#
+# The last line is "N passed, M failed", counted in test functions (data rows) of Qt Test; a suite that crashed, hung,
+# leaked or printed no totals is one failure more. The exit code is 0 only if something ran and nothing failed.
+set -euo pipefail
+
+# shellcheck source-path=SCRIPTDIR source=../tools/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../tools/setup.sh"
+
+usage() {
+    sed -n '5,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+}
+
+presets=()
+filter=.
+repeat=1
+while [ $# -gt 0 ]; do
+    case $1 in
+        --native) presets+=(dev) ;;
+        --sanitizers) presets+=(asan tsan) ;;
+        --windows) presets+=(windows-mingw) ;;
+        --all) presets+=(dev asan tsan windows-mingw) ;;
+        --filter)
+            filter=${2:?--filter needs a regular expression}
+            shift
+            ;;
+        --repeat)
+            repeat=${2:?--repeat needs a number}
+            shift
+            ;;
+        -h | --help)
+            usage
+            exit 0
+            ;;
+        *)
+            echo "what is $1?" >&2
+            usage >&2
+            exit 2
+            ;;
+    esac
+    shift
+done
+[[ $repeat =~ ^[1-9][0-9]*$ ]] || die "--repeat needs a number, not '$repeat'"
+[ ${#presets[@]} -gt 0 ] || presets=(dev)
+
+passed=0
+failed=0
+table=()   # a line for each configuration
+trouble=() # a line for each suite that failed
+
+# totals_of LOG prints "passed failed skipped", nothing if the log has no totals.
+totals_of() {
+    [ -f "$1" ] || return 0
+    tr -d '\r' <"$1" | sed -n 's/^Totals: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped.*/\1 \2 \3/p' |
+        awk '{ p += $1; f += $2; s += $3 } END { if (NR) print p, f, s }'
+}
+
+# count_suites PRESET LOG_DIR SUITE... adds up one run of the suites.
+count_suites() {
+    local preset=$1 log_dir=$2 suite status totals p f s
+    shift 2
+    for suite in "$@"; do
+        status=$(cat "$log_dir/$suite.status" 2>/dev/null || echo none)
+        totals=$(totals_of "$log_dir/$suite.txt")
+        read -r p f s <<<"${totals:-0 0 0}"
+        if [ -z "$totals" ]; then
+            f=1
+            trouble+=("$preset $suite: no totals (exit code $status)")
+        elif [ "$f" -gt 0 ]; then
+            trouble+=("$preset $suite: $f failed")
+        elif [ "$status" != 0 ]; then
+            f=1
+            trouble+=("$preset $suite: exit code $status, although every test passed")
+        fi
+        run_passed=$((run_passed + p))
+        run_failed=$((run_failed + f))
+        run_skipped=$((run_skipped + s))
+    done
+}
+
+test_preset() {
+    local preset=$1 suites=() round log_dir began=$SECONDS
+    run_passed=0 run_failed=0 run_skipped=0
+
+    say "$preset: build"
+    if ! build_preset "$preset"; then
+        trouble+=("$preset: does not build")
+        run_failed=1
+    else
+        mapfile -t suites < <(cd "$source_dir" && ctest --preset "$preset" -N -R "$filter" |
+            sed -n 's/^ *Test *#[0-9]*: //p')
+        for ((round = 1; round <= repeat; round++)); do
+            say "$preset: ${#suites[@]} suites$([ "$repeat" -eq 1 ] || echo ", round $round of $repeat")"
+            log_dir=$source_dir/build/$preset/test-logs/$round
+            rm -rf "$log_dir"
+            # What ctest says is for the reader; what counts is in the logs.
+            (cd "$source_dir" && QTNAMEDPIPES_TEST_LOG_DIR=$log_dir ctest --preset "$preset" -R "$filter") || true
+            count_suites "$preset" "$log_dir" "${suites[@]}"
+        done
+        if [ ${#suites[@]} -eq 0 ]; then
+            trouble+=("$preset: no suite matches '$filter'")
+            run_failed=1
+        fi
+    fi
+
+    table+=("$(printf '%-15s %8d %8d %8d %8d %7ds' \
+        "$preset" ${#suites[@]} "$run_passed" "$run_failed" "$run_skipped" $((SECONDS - began)))")
+    passed=$((passed + run_passed))
+    failed=$((failed + run_failed))
+}
+
+# However this script ends: the Wine server of this build tree ends with it, and the last line is the result.
+finish() {
+    local status=$?
+    if [ "$wine_used" = yes ]; then
+        "$source_dir/tests/support/wine-run.sh" --end
+    fi
+    if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then
+        failed=1 # it did not come to the tests
+    fi
+    printf '\n%d passed, %d failed\n' "$passed" "$failed"
+}
+wine_used=no
+trap finish EXIT
+
+need_native_packages
+for preset in "${presets[@]}"; do
+    if [ "$preset" = windows-mingw ]; then
+        # In the build tree, so that ending its Wine server hurts nobody else.
+        export QTNAMEDPIPES_WINEPREFIX=${QTNAMEDPIPES_WINEPREFIX:-$source_dir/build/windows-mingw/wine}
+        need_windows_qt
+        say "Preparing Wine"
+        wine_used=yes
+        "$source_dir/tests/support/wine-run.sh" --prepare
+    fi
+    test_preset "$preset"
+done
+
+printf '\n%-15s %8s %8s %8s %8s %8s\n' configuration suites passed failed skipped time
+printf '%s\n' "${table[@]}"
+if [ ${#trouble[@]} -gt 0 ]; then
+    printf '\nFailed:\n'
+    printf '  %s\n' "${trouble[@]}"
+fi
+if [ $((passed + failed)) -eq 0 ]; then
+    die "no test ran"
+fi
+[ "$failed" -eq 0 ]

@@ -1,0 +1,58 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+#include "processfacts.h"
+
+#include <QtCore/qdir.h>
+#include <QtCore/qfile.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include <unistd.h>
+
+namespace ProcessFacts {
+
+static int entriesOf(const QString &folder)
+{
+    return int(
+            QDir(folder).entryList(QDir::AllEntries | QDir::System | QDir::NoDotAndDotDot).size());
+}
+
+int openHandles()
+{
+    return entriesOf(QStringLiteral("/proc/self/fd")) - 1; // the one that reads the folder
+}
+
+int threads()
+{
+    return entriesOf(QStringLiteral("/proc/self/task"));
+}
+
+qint64 residentBytes()
+{
+    QFile statm(QStringLiteral("/proc/self/statm"));
+    if (!statm.open(QIODevice::ReadOnly))
+        return -1;
+    const QList<QByteArray> pages = statm.readAll().split(' ');
+    return pages.size() > 1 ? pages.at(1).toLongLong() * ::sysconf(_SC_PAGESIZE) : -1;
+}
+
+QString userId()
+{
+    return QString::number(::getuid());
+}
+
+bool hasWineVersion()
+{
+    return false;
+}
+
+void dieNow()
+{
+    ::kill(::getpid(), SIGKILL);
+    for (;;) // the signal is on its way
+        ::pause();
+}
+
+} // namespace ProcessFacts
