@@ -25,8 +25,8 @@ static constexpr qsizetype GatherBlock = 16 * 1024;
 static constexpr qint64 CorkLimit = 64 * 1024;
 // asyncWrite() returns at once: a thread that finds ever more to send leaves it to a worker.
 static constexpr int PumpRounds = 8;
-// Repeated refusals are told once while nobody has listened to the first.
-static constexpr int KeptErrors = 16;
+// Refusals that wait to be told; who refuses to listen to that many is spared the rest.
+static constexpr int KeptErrors = 1024;
 static constexpr std::chrono::seconds SendPendingDeadline { 5 };
 // Lists that a burst has made larger than this are freed when they are empty.
 static constexpr qsizetype KeptCapacity = 64;
@@ -575,8 +575,6 @@ void PipeConnection::reportError(const TransportError &error)
 {
     if (m_closedDelivered || m_errors.size() >= KeptErrors)
         return;
-    if (!m_errors.isEmpty() && m_errors.constLast().error == error.error)
-        return;
     m_errors.append(error);
     m_signal = true;
 }
@@ -630,7 +628,7 @@ bool PipeConnection::deliver(DeliveryBudget *budget, int quantum)
         } else if (quantum <= 0 || (budget && budget->isSpent())) {
             break;
         } else if (deliverMessages(lock, budget, &quantum)) {
-        } else if (m_state == State::Closed && m_pendingMessages == 0) {
+        } else if (m_state == State::Closed && m_pendingMessages == m_deliveredMessages) {
             deliverClosed(lock);
         } else {
             isLeft = false;

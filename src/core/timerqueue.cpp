@@ -8,7 +8,8 @@ namespace QtNamedPipes {
 bool TimerQueue::add(Clock::time_point when, std::shared_ptr<EngineTask> task)
 {
     const std::lock_guard<std::mutex> lock(m_mutex);
-    return m_tasks.emplace(when, std::move(task)) == m_tasks.begin();
+    const auto added = m_tasks.emplace(when, std::move(task));
+    return added == m_tasks.begin();
 }
 
 int TimerQueue::millisecondsToNext() const

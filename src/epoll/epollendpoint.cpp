@@ -181,10 +181,9 @@ bool EpollEndpoint::readOnce(MessageBatch &batch)
         return false;
     }
 
-    m_read.fetch_or(Ready); // more may be there; the next read will tell
     if (size > 0) {
-        if (size < room && !(m_read.load() & HungUp))
-            m_read.fetch_and(~quint32(Ready));
+        if (size == room || (m_read.load() & HungUp))
+            m_read.fetch_or(Ready); // there may be more, if only the end; otherwise an edge will tell
         if (!m_decoder.consume(batch, size)) {
             m_hasEnd = true;
             m_end = ReadEnd::Failed;
@@ -194,6 +193,7 @@ bool EpollEndpoint::readOnce(MessageBatch &batch)
             m_read.fetch_or(Ready);
         }
     } else {
+        m_read.fetch_or(Ready);
         m_hasEnd = true;
         m_endError = {};
         m_end = ReadEnd::PeerClosed;
