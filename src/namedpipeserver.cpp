@@ -275,7 +275,7 @@ static QEvent::Type leaveEvent()
     \li NamedPipe::NotConnected, when NamedPipeServerConnection::asyncWrite() is called after the
         drop was seen.
     \endlist
-    The same refusal again and again is reported once, until a slot has been told of it.
+    Each refusal is reported. Only if 1024 of them wait to be delivered, further ones are not kept.
 
     All other errors end the connection. There is at most one of these for each connection, and it
     comes right before clientDisconnected():
@@ -394,10 +394,11 @@ void NamedPipeServer::setPipeName(const QString &name)
     If it is \c false, each message has to be asked for with NamedPipeServerConnection::asyncRead().
     As long as nobody asks, a client that goes on sending finds that nobody reads.
 
-    The property may be changed while the server runs, on any thread. Messages are matched with
-    requests when they are delivered: once it is set to \c false in a slot of
-    clientMessageReceived(), no further message of that connection comes unasked. When it is set to
-    \c true again, the messages that were received meanwhile are delivered.
+    The property may be changed while the server runs, on any thread; its notifier signal is then
+    emitted on that thread. Messages are matched with requests when they are delivered: once it is
+    set to \c false in a slot of clientMessageReceived(), no further message of that connection
+    comes unasked. When it is set to \c true again, the messages that were received meanwhile are
+    delivered.
 
     \sa NamedPipeServerConnection::asyncRead()
 */
@@ -548,10 +549,10 @@ void NamedPipeServer::setMaximumMessageSize(qint64 bytes)
 
     The default is 1048576 (1 MiB). The property is read by start(); it is 1 at least.
 
-    When the limit is reached the server reads no more from this client until half of it is
-    delivered. A message of any allowed size is read when nothing else is pending, so that a small
-    limit blocks nobody. The number of messages is limited, too, to one for each 8 bytes of the
-    limit.
+    When the limit is reached the server reads no more from this client until less than half of it
+    is left to deliver. A message of any allowed size is read when nothing else is pending, so that
+    a small limit blocks nobody. The number of messages is limited, too, to one for each 8 bytes of
+    the limit.
 
     \sa maximumMessageSize, maximumPendingWriteBytes
 */
@@ -655,6 +656,9 @@ bool NamedPipeServer::isRunning() const
 
     The socket of the pipe \c Name is \c {QDir::tempPath()/Name}. A QLocalSocket takes either this
     text or pipeName. It is empty if pipeName is.
+
+    It is made from pipeName as that is now, which is not where the server is if pipeName was
+    changed after start().
 
     \sa pipeName
 */
@@ -889,6 +893,7 @@ bool NamedPipeServer::start()
     that nobody asked for are dropped if continuouslyReadFromPipe is \c false. Messages that are
     not sent yet are dropped without an error; see stopWhenSent(). The function takes the time of
     the slots that it calls, and at most a second beyond that, whatever the clients do.
+    NamedPipeServerConnection::asyncWrite() returns \c false in these slots.
 
     It may be called in a slot of the server. On another thread than the server's, for instance in a
     free-threaded slot, it returns at once, and the server is stopped from the event loop of its

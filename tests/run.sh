@@ -136,6 +136,8 @@ finish() {
 }
 wine_used=no
 trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 need_native_packages
 for preset in "${presets[@]}"; do

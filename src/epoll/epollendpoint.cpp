@@ -39,8 +39,7 @@ EpollEndpoint::EpollEndpoint(std::shared_ptr<EpollEngine> engine, UnixFd fd, con
 void EpollEndpoint::attach(std::shared_ptr<EndpointSink> sink)
 {
     m_sink = std::move(sink);
-    m_key = m_engine->watch(m_fd.get(), BaseEvents, shared_from_this());
-    if (m_key == 0) {
+    if (!m_engine->watch(m_fd.get(), BaseEvents, shared_from_this(), &m_key)) {
         m_watchError = errno; // told to the first startRead()
         m_read.fetch_or(Ready);
     }

@@ -10,10 +10,11 @@
 #include "epoll/unixerror.h"
 
 #include <QtCore/qcoreapplication.h>
-#include <QtCore/qthread.h>
 
 #include <cerrno>
+#include <pthread.h>
 #include <sys/eventfd.h>
+#include <system_error>
 #include <utility>
 
 namespace QtNamedPipes {
@@ -69,21 +70,6 @@ std::shared_ptr<EpollHandler> EpollHandlers::find(quint64 key) const
 
 // --- EpollEngine ---
 
-class EpollEngine::Worker final : public QThread
-{
-public:
-    explicit Worker(std::shared_ptr<EpollEngine> engine) : m_engine(std::move(engine))
-    {
-        setObjectName(QStringLiteral("QtNamedPipes")); // the thread's name in debuggers and top
-    }
-
-protected:
-    void run() override { std::exchange(m_engine, nullptr)->work(); }
-
-private:
-    std::shared_ptr<EpollEngine> m_engine;
-};
-
 EpollEngine::EpollEngine(const EngineSettings &settings, qsizetype bufferSize)
     : m_settings(settings), m_pool(qMax(bufferSize, SmallestBlock))
 {
@@ -112,14 +98,11 @@ TransportError EpollEngine::start()
     if (calls.epoll_ctl(m_epoll.get(), EPOLL_CTL_ADD, m_wake.get(), &event) != 0)
         return { NamedPipe::CompletionPortFailed, errno, "epoll_ctl", what };
 
-    for (int i = 0; i < m_settings.threads; ++i) {
-        auto worker = std::make_unique<Worker>(shared_from_this());
-        worker->start();
-        if (!worker->isRunning() && !worker->isFinished()) {
-            return { NamedPipe::ResourceExhausted, 0, "",
-                     QCoreApplication::translate("NamedPipe", "unable to start worker thread %1").arg(i + 1) };
-        }
-        m_workers.push_back(worker.release());
+    try {
+        for (int i = 0; i < m_settings.threads; ++i)
+            m_workers.emplace_back([engine = shared_from_this()] { engine->work(); });
+    } catch (const std::system_error &error) {
+        return unixError(error.code().value(), "pthread_create");
     }
     std::unique_lock<std::mutex> lock(m_mutex);
     m_changed.wait(lock, [this] { return m_running == m_settings.threads; });
@@ -194,7 +177,7 @@ void EpollEngine::wakeOne()
 
 void EpollEngine::shutdown()
 {
-    std::vector<QThread *> workers;
+    std::vector<std::thread> workers;
     std::deque<std::shared_ptr<EngineTask>> tasks; // destroyed unlocked
     std::shared_ptr<EpollListener> listener;
     {
@@ -209,28 +192,26 @@ void EpollEngine::shutdown()
     if (listener)
         listener->close();
     m_timers.clear();
-    for (QThread *worker : workers) {
-        if (worker == QThread::currentThread()) {
-            QObject::connect(worker, &QThread::finished, worker, &QObject::deleteLater);
-            continue;
-        }
-        worker->wait();
-        delete worker;
+    for (std::thread &worker : workers) {
+        if (worker.get_id() == std::this_thread::get_id())
+            worker.detach(); // it ends when it returns to its loop, and holds the engine until then
+        else
+            worker.join();
     }
 }
 
-quint64 EpollEngine::watch(int fd, quint32 events, std::shared_ptr<EpollHandler> handler)
+bool EpollEngine::watch(int fd, quint32 events, std::shared_ptr<EpollHandler> handler, quint64 *key)
 {
-    const quint64 key = m_handlers.add(std::move(handler));
+    *key = m_handlers.add(std::move(handler));
     epoll_event event = {};
     event.events = events;
-    event.data.u64 = key;
+    event.data.u64 = *key;
     if (unixCalls().epoll_ctl(m_epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0)
-        return key;
+        return true;
     const int code = errno;
-    m_handlers.remove(key);
+    m_handlers.remove(std::exchange(*key, 0));
     errno = code;
-    return 0;
+    return false;
 }
 
 bool EpollEngine::rewatch(int fd, quint32 events, quint64 key)
@@ -253,7 +234,7 @@ void EpollEngine::unwatch(int fd, quint64 key)
 /// A worker's life.
 void EpollEngine::work()
 {
-    const auto self = shared_from_this();
+    pthread_setname_np(pthread_self(), "QtNamedPipes"); // for debuggers and top
     currentEngine = this;
     {
         const std::lock_guard<std::mutex> lock(m_mutex);

@@ -13,9 +13,8 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
-
-class QThread;
 
 namespace QtNamedPipes {
 
@@ -72,14 +71,13 @@ public:
 
     // For endpoints and the listener.
     qint64 maximumMessageSize() const { return m_settings.maximumMessageSize; }
-    /// Watches \a fd for \a events; 0 and errno when the system refuses.
-    quint64 watch(int fd, quint32 events, std::shared_ptr<EpollHandler> handler);
+    /// Watches \a fd for \a events. \a key is set before the first event can come; false and errno when the
+    /// system refuses.
+    bool watch(int fd, quint32 events, std::shared_ptr<EpollHandler> handler, quint64 *key);
     bool rewatch(int fd, quint32 events, quint64 key);
     void unwatch(int fd, quint64 key);
 
 private:
-    class Worker;
-
     void work();
     bool runTask();
     void wakeOne();
@@ -96,7 +94,7 @@ private:
     std::mutex m_mutex; // guards the rest
     std::condition_variable m_changed;
     std::deque<std::shared_ptr<EngineTask>> m_tasks;
-    std::vector<QThread *> m_workers;
+    std::vector<std::thread> m_workers;
     int m_running = 0;
     std::shared_ptr<EpollListener> m_listener;
 };

@@ -41,11 +41,8 @@ TransportError EpollListener::claim(const ListenSettings &settings)
 void EpollListener::start()
 {
     const std::lock_guard<std::mutex> lock(m_mutex);
-    if (!m_sink || m_key != 0)
-        return;
-    m_key = m_engine.watch(m_name.socket(), AcceptEvents, shared_from_this());
     if (m_key == 0)
-        trouble(errno);
+        rearm();
 }
 
 void EpollListener::stop()
@@ -76,12 +73,10 @@ void EpollListener::rearm()
 {
     if (!m_sink)
         return;
-    if (m_key == 0)
-        m_key = m_engine.watch(m_name.socket(), AcceptEvents, shared_from_this());
-    else if (m_engine.rewatch(m_name.socket(), AcceptEvents, m_key))
-        return;
-    if (m_key == 0)
-        trouble(errno);
+    const bool isArmed = m_key == 0 ? m_engine.watch(m_name.socket(), AcceptEvents, shared_from_this(), &m_key)
+                                    : m_engine.rewatch(m_name.socket(), AcceptEvents, m_key);
+    if (!isArmed)
+        trouble(errno, "epoll_ctl");
 }
 
 void EpollListener::handle(quint32)
@@ -113,7 +108,7 @@ EpollListener::Outcome EpollListener::acceptOne()
             return Outcome::NothingThere;
         if (code == EINTR || code == ECONNABORTED || code == EPROTO)
             return Outcome::Accepted; // that one has gone; on to the next
-        return trouble(code);
+        return trouble(code, "accept4");
     }
     m_inTrouble = false;
     m_backOff = 0ms;
@@ -129,7 +124,7 @@ EpollListener::Outcome EpollListener::acceptOne()
 
 /// Accepting has failed. The client still waits in the backlog, so that listening on would spin: the next try is
 /// after a while, or when a descriptor has become free.
-EpollListener::Outcome EpollListener::trouble(int code)
+EpollListener::Outcome EpollListener::trouble(int code, const char *operation)
 {
     class Retry final : public EngineTask
     {
@@ -149,7 +144,7 @@ EpollListener::Outcome EpollListener::trouble(int code)
     };
 
     if (!m_inTrouble)
-        m_sink->listenerFailed(unixError(code, "accept4"));
+        m_sink->listenerFailed(unixError(code, operation));
     m_inTrouble = true;
     m_backOff = std::clamp<std::chrono::milliseconds>(2 * m_backOff, ShortestBackOff, LongestBackOff);
     m_waitsForPlace = true;

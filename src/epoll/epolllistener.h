@@ -31,7 +31,7 @@ public:
 private:
     enum class Outcome { Accepted, NothingThere, NoPlace, Trouble };
     Outcome acceptOne();
-    Outcome trouble(int code);
+    Outcome trouble(int code, const char *operation);
     bool isWelcome(int fd, PeerIdentity *peer) const;
     void rearm();
 

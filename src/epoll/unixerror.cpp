@@ -30,6 +30,7 @@ static NamedPipe::Error translate(int code)
     case ECONNRESET:
     case ENOTCONN:
         return NamedPipe::ConnectionBroken;
+    case EAGAIN: // as pthread_create has it: too many threads
     case EMFILE:
     case ENFILE:
     case ENOBUFS:

@@ -192,11 +192,14 @@ bool IocpListener::addOne(Lock &lock)
     return !error;
 }
 
-/// All instances are there that can be: the next trouble is a new one.
+/// All instances are there that can be: the next trouble is a new one, unless it is that no client
+/// can connect to them.
 bool IocpListener::settled()
 {
-    m_isFailing = false;
-    m_backOff.reset();
+    if (!m_isConnectFailing) {
+        m_isFailing = false;
+        m_backOff.reset();
+    }
     return false;
 }
 
@@ -258,10 +261,12 @@ void IocpListener::connected(const InstancePtr &instance, DWORD error)
     if (m_isClosed)
         return;
     if (error != ERROR_SUCCESS && error != ERROR_PIPE_CONNECTED && error != ERROR_NO_DATA) {
+        m_isConnectFailing = true;
         drop(lock, instance);
         failed(lock, winError(error, "ConnectNamedPipe"));
         return;
     }
+    m_isConnectFailing = false;
     m_waiting.erase(std::find(m_waiting.begin(), m_waiting.end(), instance));
     m_arrived.push_back(instance);
     lock.unlock();

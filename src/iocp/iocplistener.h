@@ -83,6 +83,7 @@ private:
     bool m_refillAgain = false; ///< ... and is to look once more
     bool m_wantsPlace = false; ///< placeFreed() matters
     bool m_isFailing = false; ///< an episode of trouble, which has been reported
+    bool m_isConnectFailing = false; ///< ... in which ConnectNamedPipe() comes back with errors
     bool m_isRetryPosted = false;
     BackOff m_backOff;
 };

@@ -14,7 +14,7 @@ static thread_local const FakeEngine *currentEngine = nullptr;
 
 // --- FakeEndpoint ---
 
-FakeEndpoint::FakeEndpoint(std::shared_ptr<PipeEngine> engine, const PeerIdentity &peer)
+FakeEndpoint::FakeEndpoint(std::shared_ptr<FakeEngine> engine, const PeerIdentity &peer)
     : m_peer(peer), m_engine(std::move(engine))
 {
 }
@@ -193,6 +193,7 @@ bool FakeEndpoint::complete(MessageBatch &batch)
             return false;
     }
     const auto sink = m_sink; // as an operation holds its owner
+    const FakeEngine::AsWorker worker(m_engine.get());
     sink->received(batch);
     m_engine->pool().give(std::move(batch));
     return true;
@@ -222,6 +223,7 @@ bool FakeEndpoint::endReading(ReadEnd end, const TransportError &error)
             return false;
     }
     const auto sink = m_sink;
+    const FakeEngine::AsWorker worker(m_engine.get());
     sink->readEnded(end, error);
     return true;
 }
@@ -244,6 +246,7 @@ bool FakeEndpoint::accept(int messages)
         m_accepted += messages;
     }
     const auto sink = m_sink;
+    const FakeEngine::AsWorker worker(m_engine.get());
     sink->writeProgressed({ WriteProgress::Pending, messages, {} });
     return true;
 }
@@ -263,12 +266,14 @@ bool FakeEndpoint::finishWrite(WriteProgress::Status status, const TransportErro
         }
     }
     const auto sink = m_sink;
+    const FakeEngine::AsWorker worker(m_engine.get());
     sink->writeProgressed(progress);
     return true;
 }
 
 void FakeEndpoint::hangUp()
 {
+    const FakeEngine::AsWorker worker(m_engine.get());
     m_sink->hangUpSeen();
 }
 

@@ -23,6 +23,8 @@
 
 namespace QtNamedPipes {
 
+class FakeEngine;
+
 /// One end of no pipe.
 class FakeEndpoint final : public PipeEndpoint
 {
@@ -33,7 +35,7 @@ public:
         Never, ///< the system loses the operations: close() comes while they are outstanding
     };
 
-    FakeEndpoint(std::shared_ptr<PipeEngine> engine, const PeerIdentity &peer);
+    FakeEndpoint(std::shared_ptr<FakeEngine> engine, const PeerIdentity &peer);
     ~FakeEndpoint() override;
 
     // PipeEndpoint
@@ -80,7 +82,7 @@ private:
     void checkMessages() const;
 
     const PeerIdentity m_peer;
-    const std::shared_ptr<PipeEngine> m_engine;
+    const std::shared_ptr<FakeEngine> m_engine;
     std::shared_ptr<EndpointSink> m_sink;
 
     mutable std::mutex m_mutex; // guards the rest; not held while the sink is called

@@ -45,6 +45,9 @@ public:
         api.writeFile = &writeFile;
         api.cancelIoEx = &cancelIoEx;
         api.postQueuedCompletionStatus = &postQueuedCompletionStatus;
+        // It would see the real pipe, and not what the script says about it.
+        watches.always(
+                [](HANDLE, char *, DWORD, OVERLAPPED *) { return fail(ERROR_NOT_SUPPORTED); });
     }
     ~ScriptedApi()
     {
@@ -54,7 +57,7 @@ public:
     ScriptedApi(const ScriptedApi &) = delete;
     ScriptedApi &operator=(const ScriptedApi &) = delete;
 
-    /// The steps of one system call. The last of them can be made to stay.
+    /// The steps of one system call, one for each call; then the same step always, if there is one.
     template<typename Function>
     class Steps
     {
@@ -94,6 +97,8 @@ public:
     };
 
     Steps<BOOL(HANDLE pipe, char *data, DWORD size, OVERLAPPED *overlapped)> reads;
+    /// Reads of no bytes, which watch for the hang-up: refused unless a test says otherwise.
+    Steps<BOOL(HANDLE pipe, char *data, DWORD size, OVERLAPPED *overlapped)> watches;
     Steps<BOOL(HANDLE pipe, const char *data, DWORD size, OVERLAPPED *overlapped)> writes;
     Steps<BOOL(HANDLE pipe, OVERLAPPED *overlapped)> connects;
     Steps<BOOL(HANDLE pipe, OVERLAPPED *overlapped)> cancels;
@@ -137,7 +142,8 @@ private:
             if (result) // null: the step has only watched
                 return result;
         }
-        return ::CreateNamedPipeW(name, openMode, pipeMode, instances, out, in, timeout, attributes);
+        return ::CreateNamedPipeW(name, openMode, pipeMode, instances, out, in, timeout,
+                                  attributes);
     }
     static BOOL WINAPI connectNamedPipe(HANDLE pipe, LPOVERLAPPED overlapped)
     {
@@ -153,7 +159,7 @@ private:
     static BOOL WINAPI readFile(HANDLE pipe, LPVOID data, DWORD size, LPDWORD count,
                                 LPOVERLAPPED overlapped)
     {
-        const auto step = s_current->reads.take();
+        const auto step = size > 0 ? s_current->reads.take() : s_current->watches.take();
         return step ? step(pipe, static_cast<char *>(data), size, overlapped)
                     : ::ReadFile(pipe, data, size, count, overlapped);
     }

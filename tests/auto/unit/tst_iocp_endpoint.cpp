@@ -54,7 +54,7 @@ private Q_SLOTS:
     void operationThatNeverComesBackKeepsItsMemory();
 
 private:
-    // A pipe with an endpoint at the server's end and a plain handle, which blocks, at the client's.
+    // A pipe: an endpoint at the server's end, a plain handle, which blocks, at the client's.
     struct Pair
     {
         explicit Pair(const RunningEngine &running)
@@ -250,7 +250,8 @@ void tst_IocpEndpoint::fragmentsBecomeOneMessage()
             std::memcpy(data, message.constData() + at, size_t(bytes));
             at += bytes;
             const bool isLast = at == message.size();
-            api.queuePacket(overlapped, isLast ? StatusSuccess : StatusBufferOverflow, DWORD(bytes));
+            api.queuePacket(overlapped, isLast ? StatusSuccess : StatusBufferOverflow,
+                            DWORD(bytes));
             return isLast ? TRUE : ScriptedApi::fail(answer);
         };
     };
@@ -338,7 +339,9 @@ void tst_IocpEndpoint::startingAgainFromInsideAReportWorks()
     public:
         void received(MessageBatch &batch) override
         {
-            outgoing = { { QByteArray(batch.block.constData(), batch.spans.at(0).size), {}, false } };
+            outgoing = {
+                { QByteArray(batch.block.constData(), batch.spans.at(0).size), {}, false }
+            };
             endpoint->startWrite(&outgoing[0], 1);
         }
         void writeProgressed(const WriteProgress &progress) override
@@ -383,7 +386,9 @@ void tst_IocpEndpoint::shortageIsWaitedFor()
     const RunningEngine engine;
     Pair pair(engine);
     QVERIFY(pair.isGood);
-    const auto refuseRead = [&](HANDLE, char *, DWORD, OVERLAPPED *) { return ScriptedApi::fail(code); };
+    const auto refuseRead = [&](HANDLE, char *, DWORD, OVERLAPPED *) {
+        return ScriptedApi::fail(code);
+    };
     const auto refuseWrite = [&](HANDLE, const char *, DWORD, OVERLAPPED *) {
         return ScriptedApi::fail(code);
     };
@@ -538,7 +543,8 @@ void tst_IocpEndpoint::deadClientEndsWritingButNotReading()
     QVERIFY(pair.isGood);
     QVERIFY(pair.send("last words"));
     pair.client.close();
-    api.writes << [&](HANDLE, const char *, DWORD, OVERLAPPED *) { return ScriptedApi::fail(code); };
+    api.writes <<
+            [&](HANDLE, const char *, DWORD, OVERLAPPED *) { return ScriptedApi::fail(code); };
     QCOMPARE(pair.write({ "too late" }).status, WriteProgress::PeerGone);
     pair.endpoint->startRead(AnyNumber);
     QVERIFY(pair.hasMessages(1));
@@ -582,9 +588,9 @@ void tst_IocpEndpoint::tooLargeMessageEndsReading()
     Pair pair(engine);
     QVERIFY(pair.isGood);
     QVERIFY(pair.send(payload(limit)));
-    QVERIFY(pair.send(payload(size)));
     pair.endpoint->startRead(AnyNumber);
     QVERIFY(pair.hasMessages(1));
+    QVERIFY(pair.send(payload(size)));
     pair.endpoint->startRead(AnyNumber);
     QVERIFY(pair.hasReadEnd());
     QCOMPARE(pair.sink->messages(), QByteArrayList { payload(limit) });
@@ -599,7 +605,8 @@ void tst_IocpEndpoint::cancelEndsEverythingOnce()
     Pair pair(engine);
     QVERIFY(pair.isGood);
     pair.endpoint->startRead(AnyNumber);
-    QCOMPARE(pair.write({ payload(1 << 20) }).status, WriteProgress::Pending); // the client does not read
+    QCOMPARE(pair.write({ payload(1 << 20) }).status,
+             WriteProgress::Pending); // the client does not read
     pair.endpoint->cancel();
     pair.endpoint->cancel();
     QVERIFY(pair.hasReadEnd());
@@ -654,8 +661,8 @@ void tst_IocpEndpoint::cancelMayComeAtAnyMoment()
         QCOMPARE(pair.sink->ends(), QList<ReadEnd> { ReadEnd::Cancelled });
         if (progress.status == WriteProgress::Pending)
             QVERIFY(pair.writeEnd());
-        const auto status =
-                progress.status == WriteProgress::Pending ? pair.writeEnd()->status : progress.status;
+        const auto status = progress.status == WriteProgress::Pending ? pair.writeEnd()->status
+                                                                      : progress.status;
         QCOMPARE(status, WriteProgress::Cancelled);
     }
 }
@@ -671,7 +678,7 @@ void tst_IocpEndpoint::nothingIsStartedAfterCancel()
     QCOMPARE(pair.sink->ends(), QList<ReadEnd> { ReadEnd::Cancelled });
     QCOMPARE(pair.write({ "no" }).status, WriteProgress::Cancelled);
     pair.endpoint->watch();
-    QCOMPARE(api.reads.calls(), 0);
+    QCOMPARE(api.reads.calls() + api.watches.calls(), 0);
     QCOMPARE(api.writes.calls(), 0);
 }
 
@@ -697,8 +704,7 @@ void tst_IocpEndpoint::watchingTakesNothingAway()
     const RunningEngine engine(2);
     Pair pair(engine);
     QVERIFY(pair.isGood);
-    const QByteArrayList sent { "",  "",  "a", "", payload(3 * BufferSize),
-                                "b", "", "",  "c" };
+    const QByteArrayList sent { "", "", "a", "", payload(3 * BufferSize), "b", "", "", "c" };
     for (int i = 0; i < sent.size(); ++i) {
         pair.endpoint->watch(); // as after each message
         if (i % 3 == 0)
