@@ -664,7 +664,8 @@ bool NamedPipeServer::isRunning() const
 */
 QString NamedPipeServer::fullPipeName() const
 {
-    return d->pipeName.isEmpty() ? QString() : platformPipePath(d->pipeName);
+    const QString &name = isRunning() ? d->servedName : d->pipeName;
+    return name.isEmpty() ? QString() : platformPipePath(name);
 }
 
 /*!
@@ -868,6 +869,7 @@ bool NamedPipeServer::start()
         hub->setWantsMessageSent();
     d->setError(NamedPipe::NoError, QString());
     d->setHub(hub); // before the first slot can run on a worker
+    d->servedName = d->pipeName;
     d->isRunning = true;
 
     ListenSettings listen;

@@ -39,6 +39,7 @@ public:
 
     // Read by start(); the server's thread only.
     QString pipeName;
+    QString servedName; ///< pipeName as start() has read it
     bool freeThreadingEvents = false;
     int messageBufferSize = 128 * 1024;
     int numThreadsIOCP = 1;

@@ -104,7 +104,9 @@ static int runServer(const Options &options)
     else
         QObject::connect(&server, &NamedPipeServer::clientMessageReceived, &server, echo); // in the message loop
     QObject::connect(&server, &NamedPipeServer::clientErrorOccurred, &server,
-                     [](const NamedPipeServerConnectionPtr &connection, NamedPipe::Error, const QString &message) {
+                     [](const NamedPipeServerConnectionPtr &connection, NamedPipe::Error error, const QString &message) {
+                         if (error == NamedPipe::NotConnected)
+                             return; // an answer to a client that has gone, or to one that is being stopped
                          std::fprintf(stderr, "client %llu: %s\n", static_cast<unsigned long long>(connection->id()),
                                       qPrintable(message));
                      });

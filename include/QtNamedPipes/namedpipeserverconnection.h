@@ -20,7 +20,7 @@ class QTNAMEDPIPES_EXPORT NamedPipeServerConnection : public QObject
 {
     Q_OBJECT
     Q_PROPERTY(QVariant customData READ customData WRITE setCustomData)
-    Q_PROPERTY(qintptr handle READ handle CONSTANT)
+    Q_PROPERTY(qintptr handle READ handle)
     Q_PROPERTY(bool isConnected READ isConnected)
     Q_PROPERTY(bool isOpening READ isOpening)
     Q_PROPERTY(qint64 clientProcessId READ clientProcessId CONSTANT)

@@ -6,6 +6,7 @@
 #include "core/logging.h"
 
 #include <QtCore/qcoreapplication.h>
+#include <QtCore/qscopeguard.h>
 
 #include <algorithm>
 #include <utility>
@@ -26,7 +27,14 @@ class ConnectionHub::NoticeTask final : public EngineTask
 {
 public:
     explicit NoticeTask(std::shared_ptr<ConnectionHub> hub) : m_hub(std::move(hub)) { }
-    void run() override { m_hub->deliverNotice(); }
+    void run() override
+    {
+        try {
+            m_hub->deliverNotice();
+        } catch (...) { // a worker goes on whatever a slot does
+            qCWarning(lcServer, "a slot of the server threw an exception");
+        }
+    }
 
 private:
     const std::shared_ptr<ConnectionHub> m_hub;
@@ -72,6 +80,7 @@ TransportError ConnectionHub::start(const ListenSettings &settings)
 void ConnectionHub::drain()
 {
     const auto self = shared_from_this(); // a slot may stop or delete the owner
+    PipeConnection::uncork(); // this may be the event loop of a slot
     {
         const std::lock_guard<std::mutex> lock(m_readyMutex);
         m_drainPosted = false;
@@ -120,14 +129,17 @@ bool ConnectionHub::deliverNotice()
         m_owner->errorOccurred(notice.error);
         return true;
     }
+    const auto startAccepting = qScopeGuard([this] {
+        if (m_settings.freeThreaded && !isSilent())
+            m_engine->startAccepting();
+    });
     m_owner->ready();
-    if (m_settings.freeThreaded && !isSilent())
-        m_engine->startAccepting();
     return true;
 }
 
 bool ConnectionHub::sendPending(Clock::time_point deadline)
 {
+    m_sendingTimedOut = false;
     m_engine->stopAccepting();
     closeConnections(NamedPipe::SendPending, deadline);
     return waitForHandles(deadline + CancelTime) && !m_sendingTimedOut.load(std::memory_order_acquire);
@@ -149,6 +161,17 @@ void ConnectionHub::stop()
     }
     m_engine->shutdown();
     while (deliverNext(nullptr)) { }
+    detach();
+}
+
+/// From here on nothing reaches the owner any more, whoever still has a connection.
+void ConnectionHub::detach()
+{
+    std::deque<std::shared_ptr<PipeConnection>> ready; // let go of unlocked
+    const std::lock_guard<std::mutex> lock(m_readyMutex);
+    m_eventTarget = nullptr;
+    m_notices.clear();
+    ready.swap(m_ready);
 }
 
 void ConnectionHub::abandon()
@@ -156,21 +179,15 @@ void ConnectionHub::abandon()
     const auto self = shared_from_this();
     m_silent.store(true, std::memory_order_release);
     m_stopping.store(true, std::memory_order_release);
-    {
-        const std::lock_guard<std::mutex> lock(m_readyMutex);
-        m_eventTarget = nullptr;
-        m_ready.clear();
-        m_notices.clear();
-    }
+    detach();
     m_engine->stopAccepting();
     closeConnections(NamedPipe::CancelPending, {});
     // A worker that deletes the server has its own connection's operations to finish after it has returned from here.
-    if (!m_engine->isWorkerThread() && !waitForHandles(Clock::now() + CancelTime)) {
-        for (const auto &connection : allConnections())
-            connection->abandonOperations();
-    }
+    if (!m_engine->isWorkerThread())
+        waitForHandles(Clock::now() + CancelTime);
     m_engine->shutdown();
     for (const auto &connection : allConnections()) {
+        connection->abandonOperations();
         connection->forget();
         connectionGone(connection->id());
     }
@@ -347,10 +364,10 @@ void ConnectionHub::accepted(std::shared_ptr<PipeEndpoint> endpoint)
         const std::lock_guard<std::mutex> lock(m_registryMutex);
         if (!m_closing) {
             connection = std::make_shared<PipeConnection>(shared_from_this(), endpoint, ++m_lastId);
-            endpoint->attach(connection); // before closeConnections() can see it
             m_connections.emplace(m_lastId, connection);
             ++m_openHandles;
             m_openCount.fetch_add(1, std::memory_order_acq_rel);
+            endpoint->attach(connection); // before closeConnections() can see it
         }
     }
     if (!connection) {

@@ -106,6 +106,7 @@ private:
     bool deliverNotice();
     void postDrain(); // m_readyMutex is held
     bool deliverNext(DeliveryBudget *budget);
+    void detach();
     void closeConnections(NamedPipe::CloseMode mode, Clock::time_point deadline);
     std::vector<std::shared_ptr<PipeConnection>> allConnections() const;
     bool waitForHandles(Clock::time_point deadline);

@@ -5,8 +5,9 @@
 
 namespace QtNamedPipes {
 
-// More than the connections that are read at one moment never lie idle for long.
+// What lies idle: some blocks of the usual size, one or two of the largest.
 static constexpr size_t MaximumFreeBatches = 32;
+static constexpr qsizetype MaximumFreeBytes = 4 * 1024 * 1024;
 
 qint64 MessageBatch::bytes() const
 {
@@ -46,7 +47,8 @@ void BatchPool::give(MessageBatch &&batch)
         return;
     batch.clear();
     const std::lock_guard<std::mutex> lock(m_mutex);
-    if (m_free.size() < MaximumFreeBatches)
+    const size_t maximum = qBound<size_t>(2, size_t(MaximumFreeBytes / m_blockSize), MaximumFreeBatches);
+    if (m_free.size() < maximum)
         m_free.push_back(std::move(batch));
 }
 

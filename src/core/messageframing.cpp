@@ -80,6 +80,13 @@ bool FrameDecoder::parse(MessageBatch &batch, qsizetype end)
     return true;
 }
 
+void FrameDecoder::reset()
+{
+    m_partial = QByteArray();
+    m_assembly = QByteArray();
+    m_inAssembly = false;
+}
+
 void FrameDecoder::beginAssembly(const char *payload, qsizetype arrived)
 {
     m_inAssembly = true;

@@ -47,6 +47,9 @@ public:
     /// the messages before it are in the batch all the same.
     [[nodiscard]] bool consume(MessageBatch &batch, qsizetype size);
 
+    /// Lets go of what has arrived of the message in assembly.
+    void reset();
+
     /// True when the stream must not end here.
     bool isInsideFrame() const { return m_inAssembly || !m_partial.isEmpty(); }
     /// What the last header announced, for the error text.

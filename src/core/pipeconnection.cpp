@@ -19,21 +19,16 @@ namespace QtNamedPipes {
 // limits on its own, so that a flood of tiny messages is bounded like one of large ones.
 static constexpr qint64 QueueEntryCost = sizeof(OutgoingMessage);
 static constexpr qint64 SpanCost = sizeof(MessageSpan);
+static constexpr qint64 LeastForEvents = 64 * 1024;
 // Small batches are gathered in a block of this size while they wait for the owner's thread.
 static constexpr qsizetype GatherBlock = 16 * 1024;
 // Replies written by a slot that has more messages before it are sent together up to this size.
 static constexpr qint64 CorkLimit = 64 * 1024;
 // asyncWrite() returns at once: a thread that finds ever more to send leaves it to a worker.
 static constexpr int PumpRounds = 8;
-// Refusals that wait to be told; who refuses to listen to that many is spared the rest.
-static constexpr int KeptErrors = 1024;
 static constexpr std::chrono::seconds SendPendingDeadline { 5 };
 // Lists that a burst has made larger than this are freed when they are empty.
 static constexpr qsizetype KeptCapacity = 64;
-
-// The connection whose batch this thread is delivering, while more of the batch is to come:
-// its replies wait for each other. Only its own: a slow slot delays nobody else's messages.
-static thread_local PipeConnection *corkedConnection = nullptr;
 
 static QString tr(const char *text)
 {
@@ -49,58 +44,25 @@ static void emptyList(QList<T> &list)
         list.clear();
 }
 
-DeliveryBudget::DeliveryBudget(Clock::duration time)
-    : m_deadline(Clock::now() + time), m_lastLook(m_deadline - time)
+PipeConnection::Entry::~Entry()
 {
-}
-
-bool DeliveryBudget::isSpent()
-{
-    if (m_spent || --m_untilLook > 0)
-        return m_spent;
-    using namespace std::chrono_literals;
-    const auto now = Clock::now();
-    const auto passed = now - m_lastLook;
-    if (passed > 100us)
-        m_stride = 1;
-    else if (passed < 25us)
-        m_stride = qMin(2 * m_stride, 64);
-    m_lastLook = now;
-    m_untilLook = m_stride;
-    m_spent = now >= m_deadline;
-    return m_spent;
-}
-
-/// The way in: holds the mutex, and tells the hub what has happened when it is released.
-class PipeConnection::Entry
-{
-public:
-    explicit Entry(PipeConnection &connection) : lock(connection.m_mutex), m_connection(connection) { }
-    ~Entry()
-    {
-        PipeConnection &c = m_connection;
-        bool signal = std::exchange(c.m_signal, false);
-        const bool released = std::exchange(c.m_released, false);
-        if (signal && c.m_delivering) { // that worker goes on until there is nothing left
-            c.m_deliverAgain = true;
-            signal = false;
-        }
-        const auto self = signal ? c.shared_from_this() : nullptr;
-        const auto hub = released ? c.m_hub : nullptr;
-        lock.unlock();
-        if (self)
-            self->m_hub->makeReady(self);
-        if (hub) // last: stop() waits for it, and then wants to find the events
-            hub->handleReleased();
+    if (!owns_lock()) // a slot's exception is on its way
+        lock();
+    PipeConnection &c = m_connection;
+    bool signal = std::exchange(c.m_signal, false);
+    const bool released = std::exchange(c.m_released, false);
+    if (signal && c.m_delivering) { // that worker goes on until there is nothing left
+        c.m_deliverAgain = true;
+        signal = false;
     }
-    Entry(const Entry &) = delete;
-    Entry &operator=(const Entry &) = delete;
-
-    Lock lock;
-
-private:
-    PipeConnection &m_connection;
-};
+    const auto self = signal ? c.shared_from_this() : nullptr;
+    const auto hub = released ? c.m_hub : nullptr;
+    unlock();
+    if (self)
+        self->m_hub->makeReady(self);
+    if (hub) // last: stop() waits for it, and then wants to find the events
+        hub->handleReleased();
+}
 
 PipeConnection::PipeConnection(std::shared_ptr<ConnectionHub> hub, std::shared_ptr<PipeEndpoint> endpoint,
                                quint64 id)
@@ -115,7 +77,7 @@ void PipeConnection::open(std::unique_ptr<ConnectionFace> face)
     Entry entry(*this);
     m_face = std::move(face);
     m_signal = true;
-    updateReading(entry.lock);
+    updateReading(entry);
 }
 
 // --- The user's calls: any thread ---
@@ -129,7 +91,7 @@ void PipeConnection::read(const QVariant &cookie)
     m_requestCount.store(int(m_requests.size()), std::memory_order_release);
     if (m_pendingMessages > 0 || m_state == State::Closed)
         m_signal = true;
-    updateReading(entry.lock);
+    updateReading(entry);
 }
 
 bool PipeConnection::write(const QByteArray &data, const QVariant &cookie, bool isBroadcast)
@@ -149,8 +111,10 @@ bool PipeConnection::write(const QByteArray &data, const QVariant &cookie, bool 
         return false;
     }
     const qint64 limit = m_hub->settings().maximumPendingWriteBytes;
-    const bool isFull = m_bytesToWrite + size > limit || (m_messagesToWrite + 1) * QueueEntryCost > limit;
-    if (hasUnsent() && isFull) { // one message of any size goes into an empty queue
+    const bool isQueueFull = m_bytesToWrite + size > limit || (m_messagesToWrite + 1) * QueueEntryCost > limit;
+    // Sent messages that nobody has been told of take memory too.
+    const bool areEventsFull = m_sentCookies.size() * QueueEntryCost > qMax(limit, LeastForEvents);
+    if ((hasUnsent() && isQueueFull) || areEventsFull) { // but one message of any size goes into an empty queue
         reportError({ NamedPipe::WriteQueueFull, 0, "",
                       tr("asyncWrite: the client does not read, and %1 bytes are queued").arg(m_bytesToWrite) });
         return false;
@@ -158,34 +122,36 @@ bool PipeConnection::write(const QByteArray &data, const QVariant &cookie, bool 
     m_queue.append({ data, cookie, isBroadcast });
     m_bytesToWrite += size;
     ++m_messagesToWrite;
-    if (corkedConnection == this && m_corkedBytes + size < CorkLimit)
+    if (isCorkedHere() && m_corkedBytes + size < CorkLimit)
         m_corkedBytes += size;
     else
-        startPump(entry.lock);
+        startPump(entry);
     return true;
 }
 
 void PipeConnection::close(NamedPipe::CloseMode mode)
 {
     Entry entry(*this);
+    if (m_closedDelivered)
+        return;
     // Who closes a connection wants no more of its messages.
     m_continueDelivery.store(false, std::memory_order_release);
     m_signal = true;
-    startPump(entry.lock); // what a slot has written before it closes is not held back by the cork
+    startPump(entry); // what a slot has written before it closes is not held back by the cork
     if (mode == NamedPipe::SendPending && hasUnsent())
-        beginDraining(entry.lock, NamedPipe::ClosedByServer, Clock::now() + SendPendingDeadline);
+        beginDraining(entry, NamedPipe::ClosedByServer, Clock::now() + SendPendingDeadline);
     else
-        beginClose(entry.lock, NamedPipe::ClosedByServer);
+        beginClose(entry, NamedPipe::ClosedByServer);
 }
 
 void PipeConnection::stop(NamedPipe::CloseMode mode, Clock::time_point deadline)
 {
     Entry entry(*this);
-    startPump(entry.lock);
+    startPump(entry);
     if (mode == NamedPipe::SendPending && hasUnsent())
-        beginDraining(entry.lock, NamedPipe::ServerStopped, deadline);
+        beginDraining(entry, NamedPipe::ServerStopped, deadline);
     else
-        beginClose(entry.lock, NamedPipe::ServerStopped);
+        beginClose(entry, NamedPipe::ServerStopped);
     if (m_state == State::Closed)
         m_signal = true; // messages that nobody asked for keep it no longer
 }
@@ -225,13 +191,14 @@ void PipeConnection::reconsiderReading()
     Entry entry(*this);
     if (m_pendingMessages > 0)
         m_signal = true;
-    updateReading(entry.lock);
+    updateReading(entry);
 }
 
 void PipeConnection::forget()
 {
     std::unique_ptr<ConnectionFace> face; // destroyed unlocked
     const Lock lock(m_mutex);
+    m_closedDelivered = true;
     if (m_deliverDepth == 0) // else its deliver() does it
         face = std::move(m_face);
 }
@@ -254,7 +221,7 @@ void PipeConnection::dropped()
         m_hub->connectionDropped();
 }
 
-void PipeConnection::beginDraining(Lock &lock, NamedPipe::CloseReason reason, Clock::time_point deadline)
+void PipeConnection::beginDraining(Entry &entry, NamedPipe::CloseReason reason, Clock::time_point deadline)
 {
     class DrainDeadline final : public EngineTask
     {
@@ -269,7 +236,7 @@ void PipeConnection::beginDraining(Lock &lock, NamedPipe::CloseReason reason, Cl
             if (connection->m_state != State::Draining)
                 return;
             connection->m_hub->sendingTimedOut();
-            connection->beginClose(entry.lock, NamedPipe::Failed,
+            connection->beginClose(entry, NamedPipe::Failed,
                                    { NamedPipe::ConnectionBroken, 0, "",
                                      tr("the client did not read in time: %1 messages were not sent")
                                              .arg(connection->m_messagesToWrite) });
@@ -285,10 +252,10 @@ void PipeConnection::beginDraining(Lock &lock, NamedPipe::CloseReason reason, Cl
     m_closeReason = reason;
     dropped();
     m_hub->engine().postAt(deadline, std::make_shared<DrainDeadline>(weak_from_this()));
-    updateReading(lock); // what arrives is dropped, and the client's own close is seen
+    updateReading(entry); // what arrives is dropped, and the client's own close is seen
 }
 
-void PipeConnection::beginClose(Lock &lock, NamedPipe::CloseReason reason, const TransportError &error)
+void PipeConnection::beginClose(Entry &entry, NamedPipe::CloseReason reason, const TransportError &error)
 {
     if (m_state == State::Closing || m_state == State::Closed)
         return;
@@ -296,46 +263,48 @@ void PipeConnection::beginClose(Lock &lock, NamedPipe::CloseReason reason, const
     if (m_closeReason == NamedPipe::StillOpen)
         m_closeReason = reason;
     dropped();
-    dropUnsent();
+    dropUnsent(entry);
     m_closeError = error;
-    if (!error && reason == NamedPipe::ClosedByClient && m_lostMessages > 0) {
-        m_closeError = { NamedPipe::ConnectionBroken, 0, "",
-                         tr("the client closed before %1 messages were sent").arg(m_lostMessages) };
-    }
+    m_peerGone = m_peerGone || reason == NamedPipe::ClosedByClient;
     enter();
-    lock.unlock();
+    entry.unlock();
     m_endpoint->cancel();
-    lock.lock();
-    leave(lock);
+    entry.lock();
+    leave(entry);
 }
 
-void PipeConnection::leave(Lock &lock)
+void PipeConnection::leave(Entry &entry)
 {
     --m_inFlight;
     if (m_state == State::Closing && m_inFlight == 0)
-        releaseEndpoint(lock);
+        releaseEndpoint(entry);
 }
 
 void PipeConnection::abandonOperations()
 {
     Entry entry(*this);
-    if (m_state != State::Closing || !m_endpoint)
+    // A worker that is in a slot of this connection goes on with the end when the slot has returned.
+    if (m_state != State::Closing || !m_endpoint || m_delivering)
         return;
     qCWarning(lcConnection, "connection %llu: the system did not complete %d operations in time",
               static_cast<unsigned long long>(m_id), m_inFlight);
-    releaseEndpoint(entry.lock);
+    releaseEndpoint(entry);
 }
 
-void PipeConnection::releaseEndpoint(Lock &lock)
+void PipeConnection::releaseEndpoint(Entry &entry)
 {
     auto endpoint = std::move(m_endpoint);
     m_endpoint = nullptr;
     if (!endpoint)
         return;
-    lock.unlock();
+    entry.unlock();
     endpoint->close();
     endpoint.reset();
-    lock.lock();
+    entry.lock();
+    if (m_peerGone && !m_closeError && m_lostMessages > 0) { // now that the endpoint has returned what it had
+        m_closeError = { NamedPipe::ConnectionBroken, 0, "",
+                         tr("the client closed before %1 messages were sent").arg(m_lostMessages) };
+    }
     transition(State::Closed);
     m_signal = true;
     m_released = true;
@@ -358,7 +327,7 @@ bool PipeConnection::mayRead()
     return m_peerGone || m_hub->readsContinuously() || m_requests.size() > m_pendingMessages;
 }
 
-void PipeConnection::updateReading(Lock &lock)
+void PipeConnection::updateReading(Entry &entry)
 {
     if (m_reading || m_readEnded || m_state == State::Closing || m_state == State::Closed || !mayRead())
         return;
@@ -367,10 +336,10 @@ void PipeConnection::updateReading(Lock &lock)
     m_reading = true;
     enter(); // for the operation
     enter(); // for the call
-    lock.unlock();
+    entry.unlock();
     m_endpoint->startRead(roughly);
-    lock.lock();
-    leave(lock);
+    entry.lock();
+    leave(entry);
 }
 
 void PipeConnection::received(MessageBatch &batch)
@@ -381,17 +350,17 @@ void PipeConnection::received(MessageBatch &batch)
         keepMessages(batch);
         if (m_hub->settings().freeThreaded) {
             // The next read starts when the slots have returned: that is the order, and the back pressure.
-            entry.lock.unlock();
+            entry.unlock();
             deliverOnWorker();
-            entry.lock.lock();
+            entry.lock();
         } else {
             m_signal = true;
         }
     } else {
         batch.clear();
     }
-    updateReading(entry.lock);
-    leave(entry.lock);
+    updateReading(entry);
+    leave(entry);
 }
 
 /// Takes the messages over: with the block, or, when they fill little of it, by a copy to size.
@@ -433,10 +402,10 @@ void PipeConnection::readEnded(ReadEnd end, const TransportError &error)
     m_reading = false;
     m_readEnded = true;
     if (end == ReadEnd::PeerClosed)
-        beginClose(entry.lock, NamedPipe::ClosedByClient);
+        beginClose(entry, NamedPipe::ClosedByClient);
     else if (end == ReadEnd::Failed)
-        beginClose(entry.lock, NamedPipe::Failed, error);
-    leave(entry.lock);
+        beginClose(entry, NamedPipe::Failed, error);
+    leave(entry);
 }
 
 void PipeConnection::hangUpSeen()
@@ -444,23 +413,23 @@ void PipeConnection::hangUpSeen()
     Entry entry(*this);
     m_peerGone = true;
     dropped();
-    updateReading(entry.lock);
+    updateReading(entry);
 }
 
 // --- Bytes out ---
 
-void PipeConnection::startPump(Lock &lock)
+void PipeConnection::startPump(Entry &entry)
 {
     m_corkedBytes = 0;
     if (m_writing || m_queue.isEmpty())
         return;
     m_writing = true;
     enter();
-    pump(lock);
+    pump(entry);
 }
 
 /// Hands the queue to the endpoint until it is empty or an operation is pending. The caller has m_writing.
-void PipeConnection::pump(Lock &lock)
+void PipeConnection::pump(Entry &entry)
 {
     class PumpTask final : public EngineTask
     {
@@ -469,7 +438,7 @@ void PipeConnection::pump(Lock &lock)
         void run() override
         {
             Entry entry(*m_connection);
-            m_connection->pump(entry.lock);
+            m_connection->pump(entry);
         }
 
     private:
@@ -480,8 +449,8 @@ void PipeConnection::pump(Lock &lock)
         if (m_queue.isEmpty()) {
             m_writing = false;
             if (m_state == State::Draining)
-                beginClose(lock, m_closeReason);
-            leave(lock);
+                beginClose(entry, m_closeReason);
+            leave(entry);
             return;
         }
         if (round == PumpRounds) {
@@ -490,11 +459,11 @@ void PipeConnection::pump(Lock &lock)
         }
         m_out.swap(m_queue);
         enter();
-        lock.unlock();
+        entry.unlock();
         const WriteProgress progress = m_endpoint->startWrite(m_out.constData(), int(m_out.size()));
-        lock.lock();
-        const bool goOn = progress.status != WriteProgress::Pending && applyProgress(lock, progress);
-        leave(lock);
+        entry.lock();
+        const bool goOn = progress.status != WriteProgress::Pending && applyProgress(entry, progress);
+        leave(entry);
         if (!goOn)
             return;
     }
@@ -503,21 +472,23 @@ void PipeConnection::pump(Lock &lock)
 void PipeConnection::writeProgressed(const WriteProgress &progress)
 {
     Entry entry(*this);
-    if (applyProgress(entry.lock, progress))
-        pump(entry.lock);
+    if (applyProgress(entry, progress))
+        pump(entry);
 }
 
 /// Books what was accepted. True when the operation is over and the next may begin.
-bool PipeConnection::applyProgress(Lock &lock, const WriteProgress &progress)
+bool PipeConnection::applyProgress(Entry &entry, const WriteProgress &progress)
 {
+    const bool tell = m_hub->wantsMessageSent() && !m_closedDelivered;
     qint64 bytes = 0;
-    const bool tell = progress.accepted > 0 && m_hub->wantsMessageSent() && !m_closedDelivered;
     for (int i = 0; i < progress.accepted; ++i) {
         OutgoingMessage &message = m_out[m_outDone++];
         bytes += message.data.size();
         if (tell)
             m_sentCookies.append(std::move(message.cookie));
-        message.data = QByteArray();
+        else
+            entry.discard(std::move(message.cookie));
+        message = {};
     }
     if (progress.accepted > 0) {
         m_bytesToWrite -= bytes;
@@ -537,28 +508,32 @@ bool PipeConnection::applyProgress(Lock &lock, const WriteProgress &progress)
         return true;
     }
     m_writing = false;
+    dropUnsent(entry);
     if (progress.status == WriteProgress::Failed) {
-        beginClose(lock, NamedPipe::Failed, progress.error);
+        beginClose(entry, NamedPipe::Failed, progress.error);
     } else if (progress.status == WriteProgress::PeerGone) {
         // Messages of the client may still be unread: the end comes when reading has found it.
         m_peerGone = true;
         dropped();
-        updateReading(lock);
+        if (m_state == State::Draining)
+            beginClose(entry, NamedPipe::ClosedByClient);
+        else
+            updateReading(entry);
     }
-    dropUnsent();
-    leave(lock);
+    leave(entry);
     return false;
 }
 
 /// Forgets the messages that cannot be sent any more; those in the endpoint's hands only when it has returned them.
-void PipeConnection::dropUnsent()
+void PipeConnection::dropUnsent(Entry &entry)
 {
-    const auto drop = [this](QList<OutgoingMessage> &list, qsizetype from) {
+    const auto drop = [&](QList<OutgoingMessage> &list, qsizetype from) {
         for (qsizetype i = from; i < list.size(); ++i) {
-            m_bytesToWrite -= list.at(i).data.size();
+            m_bytesToWrite -= list[i].data.size();
             --m_messagesToWrite;
-            if (!list.at(i).isBroadcast)
+            if (!list[i].isBroadcast)
                 ++m_lostMessages;
+            entry.discard(std::move(list[i].cookie));
         }
         list = QList<OutgoingMessage>();
     };
@@ -567,253 +542,6 @@ void PipeConnection::dropUnsent()
         drop(m_out, m_outDone);
         m_outDone = 0;
     }
-}
-
-// --- Events: the delivering thread ---
-
-void PipeConnection::reportError(const TransportError &error)
-{
-    if (m_closedDelivered || m_errors.size() >= KeptErrors)
-        return;
-    m_errors.append(error);
-    m_signal = true;
-}
-
-bool PipeConnection::hasSeveralEvents() const
-{
-    const Lock lock(m_mutex);
-    return m_pendingMessages - m_deliveredMessages + m_sentCookies.size() + m_errors.size()
-            + (m_openedDelivered ? 0 : 1) + (m_state == State::Closed ? 1 : 0)
-            > 1;
-}
-
-void PipeConnection::run()
-{
-    m_hub->takeFromReady(*this);
-    deliverOnWorker();
-}
-
-void PipeConnection::deliverOnWorker()
-{
-    Lock lock(m_mutex);
-    if (m_delivering) {
-        m_deliverAgain = true;
-        return;
-    }
-    m_delivering = true;
-    do {
-        m_deliverAgain = false;
-        lock.unlock();
-        deliver(nullptr, INT_MAX);
-        lock.lock();
-    } while (m_deliverAgain);
-    m_delivering = false;
-}
-
-bool PipeConnection::deliver(DeliveryBudget *budget, int quantum)
-{
-    std::unique_ptr<ConnectionFace> face; // destroyed unlocked, after the entry
-    Entry entry(*this);
-    Lock &lock = entry.lock;
-    if (!m_face)
-        return false;
-    ++m_deliverDepth;
-    bool isLeft = false;
-    while (!m_hub->isSilent() && !m_closedDelivered) {
-        isLeft = true;
-        if (!m_openedDelivered) {
-            m_openedDelivered = true;
-            emitUnlocked(lock, [this] { m_face->opened(); });
-        } else if (deliverPrompt(lock)) {
-        } else if (quantum <= 0 || (budget && budget->isSpent())) {
-            break;
-        } else if (deliverMessages(lock, budget, &quantum)) {
-        } else if (m_state == State::Closed && m_pendingMessages == m_deliveredMessages) {
-            deliverClosed(lock);
-        } else {
-            isLeft = false;
-            break;
-        }
-    }
-    if (--m_deliverDepth == 0 && (m_closedDelivered || m_hub->isSilent()))
-        face = std::move(m_face); // not earlier: a slot further up the stack still has the connection in its hands
-    return isLeft && !m_closedDelivered && !m_hub->isSilent();
-}
-
-bool PipeConnection::deliverPrompt(Lock &lock)
-{
-    if (!m_sentCookies.isEmpty()) {
-        const QVariant cookie = m_sentCookies.takeFirst();
-        if (m_sentCookies.isEmpty())
-            emptyList(m_sentCookies);
-        emitUnlocked(lock, [&] { m_face->messageSent(cookie); });
-        return true;
-    }
-    if (!m_errors.isEmpty()) {
-        const TransportError error = m_errors.takeFirst();
-        emitUnlocked(lock, [&] { m_face->errorOccurred(error.error, error.text()); });
-        return true;
-    }
-    return false;
-}
-
-/// Delivers messages for as long as they may be; true when something was done.
-bool PipeConnection::deliverMessages(Lock &lock, DeliveryBudget *budget, int *quantum)
-{
-    if (m_pendingMessages == m_deliveredMessages)
-        return false;
-    if (!m_continueDelivery) {
-        dropUndelivered(lock);
-        return true;
-    }
-    if (m_takenIndex == m_taken.size()) {
-        m_taken.clear();
-        m_takenIndex = 0;
-        m_taken.swap(m_inbox);
-    }
-    lock.unlock();
-    const int before = *quantum;
-    const auto outerCork = corkedConnection;
-    QByteArray data;
-    QVariant cookie;
-    while (hasNextMessage() && takeCookie(&cookie)) {
-        nextMessage(&data);
-        corkedConnection = hasNextMessage() ? this : nullptr;
-        emitGuarded([&] { m_face->messageReceived(cookie, data); });
-        --*quantum;
-        if (*quantum <= 0 || m_hub->isSilent() || !m_continueDelivery || (budget && budget->isSpent()))
-            break;
-    }
-    corkedConnection = outerCork;
-    lock.lock();
-    startPump(lock);
-    settleDelivered(lock);
-    if (*quantum != before || m_takenIndex == m_taken.size())
-        return true;
-    if (m_hub->isStopping()) { // nobody has asked for them, and nobody will
-        dropUndelivered(lock);
-        return true;
-    }
-    return false;
-}
-
-/// Goes on to the next batch that has a message left; what is used up goes back to the pool.
-bool PipeConnection::hasNextMessage()
-{
-    while (m_takenIndex < m_taken.size()) {
-        MessageBatch &batch = m_taken[m_takenIndex];
-        if (batch.hasWhole || m_spanIndex < batch.spans.size())
-            return true;
-        m_hub->engine().pool().give(std::move(batch));
-        ++m_takenIndex;
-        m_spanIndex = 0;
-    }
-    return false;
-}
-
-/// The next message as a QByteArray of its own: the one that \a data holds when no slot has kept it.
-void PipeConnection::nextMessage(QByteArray *data)
-{
-    MessageBatch &batch = m_taken[m_takenIndex];
-    if (batch.hasWhole) {
-        batch.hasWhole = false;
-        *data = std::exchange(batch.whole, QByteArray());
-    } else {
-        const MessageSpan span = batch.spans[m_spanIndex++];
-        const qsizetype size = span.size;
-        if (span.offset == 0 && batch.spans.size() == 1 && size > batch.block.size() / 2) {
-            *data = std::exchange(batch.block, QByteArray()); // it fills most of the block
-            data->truncate(size);
-        } else if (size > 0 && data->isDetached() && data->capacity() >= size
-                   && data->capacity() <= 2 * size + 512) {
-            data->resize(size);
-            std::memcpy(data->data(), batch.block.constData() + span.offset, size_t(size));
-        } else {
-            *data = QByteArray(batch.block.constData() + span.offset, size);
-        }
-    }
-    ++m_deliveredMessages;
-    m_deliveredBytes += data->size();
-}
-
-/// Whether the next message may be delivered, and with which cookie.
-bool PipeConnection::takeCookie(QVariant *cookie)
-{
-    if (m_requestCount.load(std::memory_order_acquire) > 0) {
-        const Lock lock(m_mutex);
-        *cookie = m_requests.takeFirst();
-        m_requestCount.store(int(m_requests.size()), std::memory_order_release);
-        return true;
-    }
-    if (cookie->isValid())
-        *cookie = QVariant();
-    return m_hub->readsContinuously();
-}
-
-void PipeConnection::settleDelivered(Lock &lock)
-{
-    m_pendingMessages -= std::exchange(m_deliveredMessages, 0);
-    m_pendingBytes -= std::exchange(m_deliveredBytes, 0);
-    updateReading(lock);
-}
-
-void PipeConnection::dropUndelivered(Lock &lock)
-{
-    m_taken.clear();
-    m_takenIndex = 0;
-    m_spanIndex = 0;
-    m_inbox.clear();
-    m_pendingMessages = 0;
-    m_pendingBytes = 0;
-    m_deliveredMessages = 0;
-    m_deliveredBytes = 0;
-    updateReading(lock);
-}
-
-void PipeConnection::deliverClosed(Lock &lock)
-{
-    if (m_closeError) {
-        const TransportError error = std::exchange(m_closeError, TransportError());
-        emitUnlocked(lock, [&] { m_face->errorOccurred(error.error, error.text()); });
-        return;
-    }
-    m_closedDelivered = true;
-    m_requests.clear();
-    m_requestCount.store(0, std::memory_order_release);
-    emitUnlocked(lock, [this] { m_face->closed(); });
-    lock.unlock();
-    m_hub->connectionGone(m_id);
-    lock.lock();
-}
-
-template<typename Emission>
-void PipeConnection::emitUnlocked(Lock &lock, Emission emission)
-{
-    lock.unlock();
-    emitGuarded(emission);
-    lock.lock();
-}
-
-/// In free-threaded mode a slot that throws harms its own connection only; on the owner's
-/// thread Qt's own rule for exceptions in event handlers stays in force.
-template<typename Emission>
-void PipeConnection::emitGuarded(Emission emission)
-{
-    if (!m_hub->settings().freeThreaded)
-        return emission();
-    QString what;
-    try {
-        return emission();
-    } catch (const std::exception &exception) {
-        what = QString::fromLocal8Bit(exception.what());
-    } catch (...) {
-        what = tr("of an unknown type");
-    }
-    qCWarning(lcConnection, "connection %llu: a slot threw an exception: %ls",
-              static_cast<unsigned long long>(m_id), qUtf16Printable(what));
-    Entry entry(*this);
-    beginClose(entry.lock, NamedPipe::Failed,
-               { NamedPipe::SystemError, 0, "", tr("a slot threw an exception: %1").arg(what) });
 }
 
 } // namespace QtNamedPipes

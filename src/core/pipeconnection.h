@@ -4,6 +4,7 @@
 #ifndef QTNAMEDPIPES_PIPECONNECTION_H
 #define QTNAMEDPIPES_PIPECONNECTION_H
 
+#include "core/deliverybudget.h"
 #include "core/pipetransport.h"
 
 #include <QtCore/qlist.h>
@@ -35,23 +36,6 @@ public:
     virtual QSharedPointer<QObject> object() const = 0;
 };
 
-/// How long a delivery may keep its thread: to a deadline, with the clock looked at as
-/// often as the slots are slow.
-class DeliveryBudget
-{
-public:
-    explicit DeliveryBudget(Clock::duration time);
-    /// To be asked after each event.
-    bool isSpent();
-
-private:
-    const Clock::time_point m_deadline;
-    Clock::time_point m_lastLook;
-    int m_stride = 1;
-    int m_untilLook = 1;
-    bool m_spent = false;
-};
-
 /// One connection's life: its state, both queues, cookies, limits, the count of operations in
 /// flight and the end.
 ///
@@ -65,7 +49,7 @@ private:
 /// every call into the endpoint and every operation it has outstanding; "may the memory go?" is
 /// the reference that the endpoint, and with it each operation, holds.
 ///
-/// m_mutex is never held while the endpoint, the hub or a slot is called.
+/// m_mutex is never held while the endpoint or a slot is called.
 class PipeConnection final : public EndpointSink,
                              public EngineTask,
                              public std::enable_shared_from_this<PipeConnection>
@@ -106,6 +90,8 @@ public:
     bool deliver(DeliveryBudget *budget, int quantum);
     /// True when more than one event waits: a nested event loop must be able to go on.
     bool hasSeveralEvents() const;
+    /// A slot of this thread runs an event loop: what it has written goes out now.
+    static void uncork();
     /// Free-threaded: delivers on this worker unless another one is at it, which then goes on.
     void deliverOnWorker();
     void run() override;
@@ -121,37 +107,59 @@ public:
 private:
     enum class State { Open, Draining, Closing, Closed };
     using Lock = std::unique_lock<std::mutex>;
-    class Entry;
+
+    /// The way in: holds the mutex; when it is released, tells the hub what has happened and lets go
+    /// of what must not be destroyed under the mutex, for the destructor may be the user's.
+    class Entry : public Lock
+    {
+    public:
+        explicit Entry(PipeConnection &connection) : Lock(connection.m_mutex), m_connection(connection) { }
+        ~Entry();
+        Entry(const Entry &) = delete;
+        Entry &operator=(const Entry &) = delete;
+
+        void discard(QVariant &&cookie)
+        {
+            if (cookie.isValid())
+                m_discarded.append(std::move(cookie));
+        }
+
+    private:
+        PipeConnection &m_connection;
+        QList<QVariant> m_discarded;
+    };
+    class Cork;
 
     void transition(State to);
     void dropped();
-    void beginClose(Lock &lock, NamedPipe::CloseReason reason, const TransportError &error = {});
-    void beginDraining(Lock &lock, NamedPipe::CloseReason reason, Clock::time_point deadline);
+    void beginClose(Entry &entry, NamedPipe::CloseReason reason, const TransportError &error = {});
+    void beginDraining(Entry &entry, NamedPipe::CloseReason reason, Clock::time_point deadline);
     void enter() { ++m_inFlight; }
-    void leave(Lock &lock);
-    void releaseEndpoint(Lock &lock);
+    void leave(Entry &entry);
+    void releaseEndpoint(Entry &entry);
 
     bool mayRead();
-    void updateReading(Lock &lock);
+    void updateReading(Entry &entry);
     void keepMessages(MessageBatch &batch);
 
     bool hasUnsent() const { return m_messagesToWrite > 0; }
-    void startPump(Lock &lock);
-    void pump(Lock &lock);
-    bool applyProgress(Lock &lock, const WriteProgress &progress);
-    void dropUnsent();
+    bool isCorkedHere() const;
+    void startPump(Entry &entry);
+    void pump(Entry &entry);
+    bool applyProgress(Entry &entry, const WriteProgress &progress);
+    void dropUnsent(Entry &entry);
 
     void reportError(const TransportError &error);
-    bool deliverPrompt(Lock &lock);
-    bool deliverMessages(Lock &lock, DeliveryBudget *budget, int *quantum);
-    void deliverClosed(Lock &lock);
+    bool deliverPrompt(Entry &entry);
+    bool deliverMessages(Entry &entry, DeliveryBudget *budget, int *quantum);
+    void deliverClosed(Entry &entry);
     bool hasNextMessage();
     void nextMessage(QByteArray *data);
     bool takeCookie(QVariant *cookie);
-    void settleDelivered(Lock &lock);
-    void dropUndelivered(Lock &lock);
+    void settleDelivered(Entry &entry);
+    void dropUndelivered(Entry &entry);
     template<typename Emission>
-    void emitUnlocked(Lock &lock, Emission emission);
+    void emitUnlocked(Entry &entry, Emission emission);
     template<typename Emission>
     void emitGuarded(Emission emission);
 

@@ -6,6 +6,7 @@
 
 #include "core/pipetransport.h"
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -22,11 +23,13 @@ public:
     int millisecondsToNext() const;
     /// Takes out what is due.
     std::vector<std::shared_ptr<EngineTask>> takeDue();
+    bool isEmpty() const { return m_count.load(std::memory_order_relaxed) == 0; }
     void clear();
 
 private:
     mutable std::mutex m_mutex;
     std::multimap<Clock::time_point, std::shared_ptr<EngineTask>> m_tasks;
+    std::atomic<size_t> m_count { 0 }; ///< m_tasks.size(), for a look without the lock
 };
 
 } // namespace QtNamedPipes

@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <utility>
 
 namespace QtNamedPipes {
@@ -155,18 +156,18 @@ void EpollEndpoint::tellHangUp()
 /// One system call and what comes of it. False when it must be tried again later; that has been arranged.
 bool EpollEndpoint::readOnce(MessageBatch &batch)
 {
-    const auto regions = m_decoder.regions(batch, m_roughly.load(std::memory_order_relaxed));
     iovec vectors[2];
-    int count = 0;
+    msghdr message = {};
+    message.msg_iov = vectors;
     qsizetype room = 0;
-    for (const auto &region : regions) {
+    for (const auto &region : m_decoder.regions(batch, m_roughly.load(std::memory_order_relaxed))) {
         if (region.size > 0) {
-            vectors[count++] = { region.data, size_t(region.size) };
+            vectors[message.msg_iovlen++] = { region.data, size_t(region.size) };
             room += region.size;
         }
     }
     m_read.fetch_and(~quint32(Ready)); // before the call: an edge that comes during it counts
-    const ssize_t size = unixCalls().readv(m_fd.get(), vectors, count);
+    const ssize_t size = unixCalls().recvmsg(m_fd.get(), &message, MSG_DONTWAIT);
     const int code = size < 0 ? errno : 0;
     if (code == EAGAIN)
         return true;
@@ -181,29 +182,18 @@ bool EpollEndpoint::readOnce(MessageBatch &batch)
     }
 
     if (size > 0) {
-        if (size == room || (m_read.load() & HungUp))
-            m_read.fetch_or(Ready); // there may be more, if only the end; otherwise an edge will tell
-        if (!m_decoder.consume(batch, size)) {
-            m_hasEnd = true;
-            m_end = ReadEnd::Failed;
-            m_endError = { NamedPipe::MessageTooLarge, 0, "",
-                           tr("the client announced a message of %1 bytes, which is more than is allowed")
-                                   .arg(m_decoder.announcedSize()) };
+        // A read that was not filled has emptied the socket, and an edge will tell of more; unless the end is there
+        // already, or the client has sent descriptors along (which are not taken): they end a read early.
+        if (size == room || (message.msg_flags & MSG_CTRUNC) || (m_read.load() & HungUp))
             m_read.fetch_or(Ready);
-        }
+        decode(batch, size);
+    } else if (m_decoder.isInsideFrame()) {
+        foundEnd(ReadEnd::Failed,
+                 { NamedPipe::TruncatedMessage, code, "recvmsg", tr("the client closed in the middle of a message") });
+    } else if (code == 0 || code == ECONNRESET) {
+        foundEnd(ReadEnd::PeerClosed, {});
     } else {
-        m_read.fetch_or(Ready);
-        m_hasEnd = true;
-        m_endError = {};
-        m_end = ReadEnd::PeerClosed;
-        if (m_decoder.isInsideFrame()) {
-            m_end = ReadEnd::Failed;
-            m_endError = { NamedPipe::TruncatedMessage, code, "readv",
-                           tr("the client closed in the middle of a message") };
-        } else if (code != 0 && code != ECONNRESET) {
-            m_end = ReadEnd::Failed;
-            m_endError = unixError(code, "readv");
-        }
+        foundEnd(ReadEnd::Failed, unixError(code, "recvmsg"));
     }
     if (batch.isEmpty())
         return true;
@@ -212,6 +202,32 @@ bool EpollEndpoint::readOnce(MessageBatch &batch)
     if (batch.block.size() != m_engine->pool().blockSize() || !batch.block.isDetached())
         batch = m_engine->pool().take();
     return true;
+}
+
+void EpollEndpoint::decode(MessageBatch &batch, qsizetype size)
+{
+    try {
+        if (m_decoder.consume(batch, size))
+            return;
+        foundEnd(ReadEnd::Failed,
+                 { NamedPipe::MessageTooLarge, 0, "",
+                   tr("the client announced a message of %1 bytes, which is more than is allowed")
+                           .arg(m_decoder.announcedSize()) });
+    } catch (const std::bad_alloc &) { // it is the client who decides how much is needed
+        m_decoder.reset();
+        foundEnd(ReadEnd::Failed,
+                 { NamedPipe::ResourceExhausted, 0, "",
+                   tr("there is no memory for a message of %1 bytes").arg(m_decoder.announcedSize()) });
+    }
+}
+
+/// To be told to this read, or to the next when there are messages before it.
+void EpollEndpoint::foundEnd(ReadEnd end, const TransportError &error)
+{
+    m_hasEnd = true;
+    m_end = end;
+    m_endError = error;
+    m_read.fetch_or(Ready);
 }
 
 void EpollEndpoint::endRead(ReadEnd end, const TransportError &error)
@@ -347,9 +363,7 @@ void EpollEndpoint::continueWrite()
 EpollEndpoint::Room EpollEndpoint::waitForRoom()
 {
     m_room = Room::Arming;
-    const bool exhausted = std::exchange(m_isExhausted, false);
-    if (!exhausted)
-        watchForRoom(true);
+    const bool exhausted = std::exchange(m_isExhausted, false) || !watchForRoom(true);
     Room expected = Room::Arming;
     if (!m_room.compare_exchange_strong(expected, Room::Waiting))
         return Room::Signalled;
@@ -367,12 +381,12 @@ bool EpollEndpoint::takeWaiting()
 }
 
 /// Only while a write waits: otherwise each message that the client reads would wake a worker.
-void EpollEndpoint::watchForRoom(bool on)
+bool EpollEndpoint::watchForRoom(bool on)
 {
-    if (m_watchesForRoom == on && !on)
-        return;
+    if (!on && !m_watchesForRoom)
+        return true;
     m_watchesForRoom = on;
-    m_engine->rewatch(m_fd.get(), on ? BaseEvents | EPOLLOUT : BaseEvents, m_key);
+    return m_engine->rewatch(m_fd.get(), on ? BaseEvents | EPOLLOUT : BaseEvents, m_key);
 }
 
 /// Sends what the socket takes. Pending: there is more.

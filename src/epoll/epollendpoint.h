@@ -57,6 +57,8 @@ private:
     bool endReading();
     void tryReadOnWorker();
     bool readOnce(MessageBatch &batch);
+    void decode(MessageBatch &batch, qsizetype size);
+    void foundEnd(ReadEnd end, const TransportError &error);
     void endRead(ReadEnd end, const TransportError &error = {});
     void tellHangUp();
 
@@ -64,7 +66,7 @@ private:
     void continueWrite();
     Room waitForRoom();
     bool takeWaiting();
-    void watchForRoom(bool on);
+    bool watchForRoom(bool on);
 
     const std::shared_ptr<EpollEngine> m_engine;
     const PeerIdentity m_peer;

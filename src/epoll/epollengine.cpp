@@ -256,6 +256,7 @@ void EpollEngine::work()
         }
         const int count = unixCalls().epoll_wait(m_epoll.get(), events, maximum, idle ? m_timers.millisecondsToNext() : 0);
         m_waiting.fetch_sub(1);
+        keepTimersWatched();
         for (int i = 0; i < count; ++i) {
             if (const auto handler = m_handlers.find(events[i].data.u64))
                 handler->handle(events[i].events);
@@ -282,8 +283,16 @@ bool EpollEngine::runTask()
     lock.unlock();
     if (more && m_waiting.load() > 0)
         wakeOne(); // this task may take long
+    keepTimersWatched();
     task->run();
     return true;
+}
+
+/// What this worker turns to may take long, and it may be the only one that knows when the next timer is due.
+void EpollEngine::keepTimersWatched()
+{
+    if (m_settings.threads > 1 && !m_timers.isEmpty() && m_waiting.load() > 0)
+        wakeOne();
 }
 
 } // namespace QtNamedPipes

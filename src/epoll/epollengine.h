@@ -80,6 +80,7 @@ public:
 private:
     void work();
     bool runTask();
+    void keepTimersWatched();
     void wakeOne();
 
     const EngineSettings m_settings;

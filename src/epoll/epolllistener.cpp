@@ -161,9 +161,7 @@ bool EpollListener::isWelcome(int fd, PeerIdentity *peer) const
         return false;
     peer->processId = credentials.pid;
     peer->userId = QString::number(credentials.uid);
-    if (m_access.testFlag(NamedPipe::OtherAccess))
-        return true;
-    if (m_access.testFlag(NamedPipe::UserAccess) && credentials.uid == ::geteuid())
+    if (credentials.uid == ::geteuid() || m_access.testFlag(NamedPipe::OtherAccess))
         return true;
     if (!m_access.testFlag(NamedPipe::GroupAccess))
         return false;

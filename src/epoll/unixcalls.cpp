@@ -18,7 +18,7 @@ UnixCalls &unixCalls()
         [](int fd, const sockaddr *address, socklen_t length) { return ::bind(fd, address, length); },
         ::listen,
         [](int fd, sockaddr *address, socklen_t *length, int flags) { return ::accept4(fd, address, length, flags); },
-        ::readv,
+        ::recvmsg,
         ::sendmsg,
     };
     return calls;

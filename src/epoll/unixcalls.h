@@ -6,7 +6,6 @@
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 namespace QtNamedPipes {
 
@@ -22,7 +21,7 @@ struct UnixCalls
     int (*bind)(int fd, const sockaddr *address, socklen_t length);
     int (*listen)(int fd, int backlog);
     int (*accept4)(int fd, sockaddr *address, socklen_t *length, int flags);
-    ssize_t (*readv)(int fd, const iovec *vectors, int count);
+    ssize_t (*recvmsg)(int fd, msghdr *message, int flags);
     ssize_t (*sendmsg)(int fd, const msghdr *message, int flags);
 };
 

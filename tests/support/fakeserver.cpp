@@ -25,8 +25,8 @@ static QString errorName(NamedPipe::Error error)
 
 QString FakeEvent::line() const
 {
-    static const char *const names[]
-            = { "ready", "server error", "opened", "message", "sent", "error", "closed" };
+    static const char *const names[] = { "ready", "server error", "opened", "message",
+                                         "sent",  "error",        "closed" };
     QString line = QLatin1String(names[kind]);
     if (kind == Message)
         line += u' ' + QString::fromLatin1(data.left(40));
@@ -251,8 +251,8 @@ void FakeServer::forgetConnections()
     forgotten.swap(m_connections);
 }
 
-std::unique_ptr<ConnectionFace>
-FakeServer::makeFace(const std::shared_ptr<PipeConnection> &connection)
+std::unique_ptr<ConnectionFace> FakeServer::makeFace(
+        const std::shared_ptr<PipeConnection> &connection)
 {
     {
         const std::lock_guard lock(m_mutex);

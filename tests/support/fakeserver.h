@@ -84,8 +84,8 @@ public:
     bool listensToSent = true; ///< read by start()
 
     // HubOwner
-    std::unique_ptr<ConnectionFace>
-    makeFace(const std::shared_ptr<PipeConnection> &connection) override;
+    std::unique_ptr<ConnectionFace> makeFace(
+            const std::shared_ptr<PipeConnection> &connection) override;
     void ready() override;
     void errorOccurred(const TransportError &error) override;
 

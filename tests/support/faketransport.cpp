@@ -15,7 +15,8 @@ static thread_local const FakeEngine *currentEngine = nullptr;
 // --- FakeEndpoint ---
 
 FakeEndpoint::FakeEndpoint(std::shared_ptr<FakeEngine> engine, const PeerIdentity &peer)
-    : m_peer(peer), m_engine(std::move(engine))
+    : m_peer(peer),
+      m_engine(std::move(engine))
 {
 }
 

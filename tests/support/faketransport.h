@@ -49,7 +49,8 @@ public:
 
     // To be set before they matter.
     CancelAnswer cancelAnswer = AtOnce;
-    bool acceptsAtOnce = true; ///< startWrite() is Done at once; else Pending until the test goes on
+    bool acceptsAtOnce =
+            true; ///< startWrite() is Done at once; else Pending until the test goes on
     bool mayStartLate = false; ///< with several threads a start may overtake a cancel()
     std::function<void()> onStartWrite; ///< on the caller's thread, before startWrite() answers
     std::function<void()> onStartRead;
@@ -143,8 +144,8 @@ public:
     void advance(Clock::duration time);
 
     /// A client that is let in; null when there is no place, or the listener does not listen.
-    std::shared_ptr<FakeEndpoint> connectClient(const PeerIdentity &peer = { 4711,
-                                                                             QStringLiteral("me") });
+    std::shared_ptr<FakeEndpoint> connectClient(const PeerIdentity &peer = {
+                                                        4711, QStringLiteral("me") });
     /// What the listener reports to; null before listen() and after shutdown().
     std::shared_ptr<ListenerSink> sink() const;
 

@@ -394,7 +394,9 @@ void tst_ServerLifecycle::workersAreGoneAfterStop()
     watchFor(); // the system's list of threads lags a little
     const int before = ProcessFacts::threads();
     QVERIFY(ts.start());
-    QVERIFY(ProcessFacts::threads() >= before + workers); // the count sees them
+    const int running = ProcessFacts::threads();
+    QVERIFY2(running >= before + workers, // the count sees them
+             qPrintable(u"%1 threads before, %2 now"_s.arg(before).arg(running)));
     const RawPeer peer = ts.connectPeer();
     ts.server.stop();
     QVERIFY2(waitUntil([&] { return ProcessFacts::threads() <= before; }),

@@ -30,21 +30,10 @@ private Q_SLOTS:
 
     void oneEventIsPostedForManyCompletions();
     void slowSlotsGiveTheEventLoopItsTurns();
+    void writingOnAndOnInSlotsGivesTheEventLoopItsTurns_data();
+    void writingOnAndOnInSlotsGivesTheEventLoopItsTurns();
     void quietConnectionIsHeardAmongFlooders();
     void endlessFloodKeepsNobodyElseWaiting();
-
-    void stopDeliversWhatIsQueued();
-    void stopEndsWhatNobodyAskedFor();
-    void stopInsideASlotDeliversTheRestFirst();
-    void stopWaitsForCancelledOperations();
-    void stopGivesUpOperationsThatNeverComeBack();
-    void stopWaitsForTheSlotsOfWorkers();
-    void clientAcceptedDuringStopIsDropped();
-    void abandonIsSilent();
-
-    void stopWhenSentWaitsForTheWrites();
-    void stopWhenSentEndsAtItsDeadline();
-    void stopWhenSentIsNotToldOfEarlierTimeouts();
 
     void placesAreLimited();
     void placeIsFreeWithTheHandleNotWithTheEvents();
@@ -71,8 +60,8 @@ void tst_ConnectionHub::readyComesBeforeTheFirstClient()
     QVERIFY(client && client->receive({ "early"_ba }));
     QVERIFY(client->endReading(ReadEnd::PeerClosed));
     server.deliver();
-    QCOMPARE(server.log->lines(), QStringList({ u"ready"_s, u"1: opened"_s, u"1: message early"_s,
-                                                u"1: closed"_s }));
+    QCOMPARE(server.log->lines(),
+             QStringList({ u"ready"_s, u"1: opened"_s, u"1: message early"_s, u"1: closed"_s }));
 }
 
 void tst_ConnectionHub::freeThreadedClientsAreLetInAfterReady()
@@ -102,8 +91,9 @@ void tst_ConnectionHub::failuresOfStartAreReturnedAndCleanedUp()
 {
     QFETCH(bool, engineFails);
     FakeServer server;
-    (engineFails ? server.engine->startError : server.engine->listenError)
-            = { NamedPipe::ResourceExhausted, 23, "test", u"no more"_s };
+    (engineFails ? server.engine->startError
+                 : server.engine->listenError) = { NamedPipe::ResourceExhausted, 23, "test",
+                                                   u"no more"_s };
     const TransportError error = server.hub->start({});
     QCOMPARE(error.error, NamedPipe::ResourceExhausted);
     QCOMPARE(error.text(), u"no more (test: 23)"_s);
@@ -131,8 +121,9 @@ void tst_ConnectionHub::listenerNoticesReachTheOwner()
     server.engine->sink()->listenerFailed({ NamedPipe::SystemError, 99, "accept4", {} });
     QCOMPARE(server.log->lines(), QStringList({ u"ready"_s })); // not on the listener's stack
     server.deliver();
-    QCOMPARE(server.log->lines(), QStringList({ u"ready"_s, u"server error ResourceExhausted"_s,
-                                                u"server error SystemError"_s }));
+    QCOMPARE(server.log->lines(),
+             QStringList({ u"ready"_s, u"server error ResourceExhausted"_s,
+                           u"server error SystemError"_s }));
     QVERIFY(server.log->events().constLast().text.contains(u"accept4: 99"_s));
 }
 
@@ -179,6 +170,40 @@ void tst_ConnectionHub::slowSlotsGiveTheEventLoopItsTurns()
     QCOMPARE(delivered, 200);
     QVERIFY(turns >= 10);
     QCOMPARE(server.log->messages(1), messages);
+}
+
+void tst_ConnectionHub::writingOnAndOnInSlotsGivesTheEventLoopItsTurns_data()
+{
+    QTest::addColumn<bool>("isRefused");
+    QTest::newRow("the next message when one was sent") << false;
+    QTest::newRow("once more when it was refused") << true;
+}
+
+void tst_ConnectionHub::writingOnAndOnInSlotsGivesTheEventLoopItsTurns()
+{
+    QFETCH(bool, isRefused);
+    FakeServer server;
+    QVERIFY(server.start());
+    const auto client = server.openClient();
+    const auto quiet = server.openClient();
+    const auto connection = server.connection();
+    if (isRefused)
+        server.engine->maximumWrite = 1;
+    int slots = 0;
+    server.log->hook = [&](const FakeEvent &event) {
+        if (event.kind != FakeEvent::Sent && event.kind != FakeEvent::Error)
+            return;
+        for (const auto end = Clock::now() + 200us; Clock::now() < end;) { }
+        if (++slots < 500)
+            connection->write("next"_ba, slots, false);
+    };
+    connection->write("first"_ba, 0, false);
+    QVERIFY(quiet->receive({ "psst"_ba }));
+    QVERIFY(server.deliverOnce()); // one turn is a few milliseconds
+    QVERIFY2(slots <= 50, qPrintable(QString::number(slots)));
+    server.deliver();
+    QCOMPARE(slots, 500);
+    QCOMPARE(server.log->messages(2), QList<QByteArray>({ "psst"_ba }));
 }
 
 void tst_ConnectionHub::quietConnectionIsHeardAmongFlooders()
@@ -235,230 +260,6 @@ void tst_ConnectionHub::endlessFloodKeepsNobodyElseWaiting()
     server.deliver();
     // The flooder's turn that was under way, and one that it was in line for.
     QVERIFY2(atPsst > 0 && atPsst <= 1000 + 2 * 128, qPrintable(QString::number(atPsst)));
-}
-
-// --- Stop ---
-
-void tst_ConnectionHub::stopDeliversWhatIsQueued()
-{
-    FakeServer server;
-    server.hub->setWantsMessageSent();
-    QVERIFY(!server.hub->start({}));
-    const auto client = server.connectClient();
-    const auto other = server.connectClient();
-    QVERIFY(client->receive({ "a"_ba, "b"_ba }));
-    QVERIFY(server.connection()->write("out"_ba, 1, false));
-    server.engine->sink()->listenerFailed({ NamedPipe::ResourceExhausted, 24, "accept4", {} });
-    const auto log = server.log;
-    server.stop();
-    QCOMPARE(log->lines(0), QStringList({ u"ready"_s, u"server error ResourceExhausted"_s }));
-    QCOMPARE(log->lines(1), QStringList({ u"opened"_s, u"sent #1"_s, u"message a"_s,
-                                          u"message b"_s, u"closed"_s }));
-    QCOMPARE(log->lines(2), QStringList({ u"opened"_s, u"closed"_s }));
-    QCOMPARE(server.connection(1)->closeReason(), NamedPipe::ServerStopped);
-    QCOMPARE(server.engine->calls().mid(3), QStringList({ u"stopAccepting"_s, u"shutdown"_s }));
-    QVERIFY(client->isClosed() && other->isClosed());
-    log->expectSilence();
-    server.deliver();
-}
-
-void tst_ConnectionHub::stopEndsWhatNobodyAskedFor()
-{
-    FakeServer server({}, false);
-    QVERIFY(server.start());
-    const auto client = server.openClient();
-    server.connection()->read(1);
-    QVERIFY(client->receive({ "a"_ba, "nobody wants it"_ba }));
-    const auto gone = server.connectClient();
-    server.connection(1)->read(1);
-    QVERIFY(gone->receive({ "b"_ba, "nor this"_ba }));
-    gone->hangUp();
-    QVERIFY(gone->endReading(ReadEnd::PeerClosed));
-    server.stop();
-    QCOMPARE(server.log->lines(1),
-             QStringList({ u"opened"_s, u"message a #1"_s, u"closed"_s }));
-    QCOMPARE(server.log->lines(2),
-             QStringList({ u"opened"_s, u"message b #1"_s, u"closed"_s }));
-}
-
-void tst_ConnectionHub::stopInsideASlotDeliversTheRestFirst()
-{
-    FakeServer server;
-    QVERIFY(server.start());
-    const auto client = server.openClient();
-    server.log->hook = [&](const FakeEvent &event) {
-        if (event.data == "a") {
-            server.stop();
-            QCOMPARE(server.log->lines(1).constLast(), u"closed"_s);
-            server.log->expectSilence();
-        }
-    };
-    QVERIFY(client->receive({ "a"_ba, "b"_ba }));
-    server.deliver();
-    QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"message a"_s, u"message b"_s,
-                                                 u"closed"_s }));
-}
-
-void tst_ConnectionHub::stopWaitsForCancelledOperations()
-{
-    FakeServer server;
-    QVERIFY(server.start());
-    const auto client = server.openClient();
-    client->cancelAnswer = FakeEndpoint::Later;
-    client->acceptsAtOnce = false;
-    QVERIFY(server.connection()->write("out"_ba, 1, false));
-    std::atomic<bool> answered { false };
-    std::thread system([&] {
-        if (!waitWithoutEvents([&] { return client->isCancelled(); }))
-            return;
-        client->endReading(ReadEnd::Cancelled);
-        waitWithoutEvents([] { return false; }, 50ms);
-        answered = true;
-        client->accept(1);
-        client->finishWrite();
-    });
-    server.stop();
-    QVERIFY(answered);
-    QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"sent #1"_s, u"closed"_s }));
-    system.join();
-}
-
-void tst_ConnectionHub::stopGivesUpOperationsThatNeverComeBack()
-{
-    FakeServer server;
-    QVERIFY(server.start());
-    const auto client = server.openClient();
-    client->cancelAnswer = FakeEndpoint::Never;
-    QTest::ignoreMessage(QtWarningMsg, QRegularExpression(u"did not complete 1 operations"_s));
-    QElapsedTimer timer;
-    timer.start();
-    server.stop();
-    QVERIFY(timer.elapsed() >= 900);
-    QVERIFY(timer.elapsed() < 10000);
-    QVERIFY(client->isClosed());
-    QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"closed"_s }));
-    client->endReading(ReadEnd::Cancelled); // now, of all times
-}
-
-void tst_ConnectionHub::stopWaitsForTheSlotsOfWorkers()
-{
-    FakeServer server(settingsFor(true), true, 2);
-    Gate inSlot;
-    std::atomic<bool> left { false };
-    server.log->hook = [&](const FakeEvent &event) {
-        if (event.kind != FakeEvent::Sent)
-            return;
-        inSlot.open();
-        waitWithoutEvents([] { return false; }, 50ms);
-        left = true;
-    };
-    QVERIFY(server.start());
-    QVERIFY(waitWithoutEvents([&] { return server.engine->isAccepting(); }));
-    const auto client = server.connectClient();
-    QVERIFY(server.connection()->write("out"_ba, 1, false));
-    QVERIFY(inSlot.wait());
-    server.stop();
-    QVERIFY(left);
-    server.log->expectSilence();
-    QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"sent #1"_s, u"closed"_s }));
-}
-
-void tst_ConnectionHub::clientAcceptedDuringStopIsDropped()
-{
-    FakeServer server;
-    QVERIFY(server.start());
-    const auto sink = server.engine->sink();
-    QVERIFY(sink->reservePlace()); // a client is being let in ...
-    const auto hub = server.hub;
-    server.stop(); // ... while the server stops
-    const auto late = std::make_shared<FakeEndpoint>(server.engine, PeerIdentity());
-    sink->accepted(late);
-    QVERIFY(late->isClosed());
-    QVERIFY(!sink->reservePlace());
-    QCOMPARE(hub->connectionCount(), 0);
-    QCOMPARE(hub->statistics().connectionsAccepted, 0u);
-    QCOMPARE(server.log->lines(), QStringList({ u"ready"_s }));
-}
-
-void tst_ConnectionHub::abandonIsSilent()
-{
-    auto server = std::make_unique<FakeServer>();
-    QVERIFY(server->start());
-    auto client = server->openClient();
-    client->acceptsAtOnce = false;
-    const auto connection = server->connection();
-    QVERIFY(connection->write("out"_ba, 1, false));
-    QVERIFY(client->receive({ "a"_ba }));
-    const auto log = server->log;
-    log->expectSilence();
-    server.reset();
-    QVERIFY(client->isClosed() && !connection->isConnected());
-    QVERIFY(!connection->object());
-    QVERIFY(!connection->write("late"_ba, 2, false));
-    connection->close(NamedPipe::CancelPending);
-    QCoreApplication::sendPostedEvents();
-}
-
-// --- stopWhenSent ---
-
-void tst_ConnectionHub::stopWhenSentWaitsForTheWrites()
-{
-    FakeServer server;
-    QVERIFY(server.start());
-    const auto idle = server.openClient();
-    const auto client = server.openClient();
-    client->acceptsAtOnce = false;
-    QVERIFY(server.connection(1)->write("one"_ba, 1, false));
-    QVERIFY(server.connection(1)->write("two"_ba, 2, false));
-    std::thread system([&] {
-        waitWithoutEvents([&] { return idle->isClosed(); });
-        client->finishWrite();
-        client->finishWrite();
-    });
-    QVERIFY(server.hub->sendPending(Clock::now() + 30s));
-    system.join();
-    QVERIFY(client->isClosed() && !server.engine->isAccepting());
-    QCOMPARE(client->written().size(), 2);
-    server.stop();
-    QCOMPARE(server.log->lines(2),
-             QStringList({ u"opened"_s, u"sent #1"_s, u"sent #2"_s, u"closed"_s }));
-    QCOMPARE(server.connection(1)->closeReason(), NamedPipe::ServerStopped);
-}
-
-void tst_ConnectionHub::stopWhenSentEndsAtItsDeadline()
-{
-    FakeServer server;
-    QVERIFY(server.start());
-    const auto client = server.openClient();
-    client->acceptsAtOnce = false;
-    QVERIFY(server.connection()->write("stuck"_ba, 1, false));
-    std::thread clock([&] {
-        waitWithoutEvents([&] { return server.engine->timerCount() > 0; });
-        server.engine->advance(1h);
-    });
-    QVERIFY(!server.hub->sendPending(Clock::now() + 1h - 1min));
-    clock.join();
-    server.stop();
-    QCOMPARE(server.log->lines(1),
-             QStringList({ u"opened"_s, u"error ConnectionBroken"_s, u"closed"_s }));
-}
-
-void tst_ConnectionHub::stopWhenSentIsNotToldOfEarlierTimeouts()
-{
-    FakeServer server;
-    QVERIFY(server.start());
-    const auto client = server.openClient();
-    client->acceptsAtOnce = false;
-    QVERIFY(server.connection()->write("stuck"_ba, 1, false));
-    server.connection()->close(NamedPipe::SendPending);
-    server.engine->advance(1h); // that one client did not read in time
-    QVERIFY(client->isClosed());
-    server.deliver();
-    const auto later = server.openClient();
-    QVERIFY(server.connection(1)->write("out"_ba, 1, false));
-    QVERIFY(server.hub->sendPending(Clock::now() + 30s)); // nothing of this was cancelled
-    QCOMPARE(later->written().size(), 1);
-    server.stop();
 }
 
 // --- Places ---
@@ -520,8 +321,8 @@ void tst_ConnectionHub::placesBalanceWhateverTheThreadsDo()
                 const int now = ++taken;
                 for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) { }
                 if ((round + i) % 3 == 0) {
-                    const auto endpoint
-                            = std::make_shared<FakeEndpoint>(server.engine, PeerIdentity());
+                    const auto endpoint =
+                            std::make_shared<FakeEndpoint>(server.engine, PeerIdentity());
                     sink->accepted(endpoint);
                     --taken; // before it can be free for another
                     endpoint->endReading(ReadEnd::PeerClosed);

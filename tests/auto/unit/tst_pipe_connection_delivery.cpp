@@ -114,8 +114,8 @@ void tst_PipeConnectionDelivery::nestedEventLoopMayEndTheConnection()
     };
     QVERIFY(client->receive({ "a"_ba, "b"_ba }));
     server.deliver();
-    QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"message a"_s, u"message b"_s,
-                                                 u"closed"_s }));
+    QCOMPARE(server.log->lines(1),
+             QStringList({ u"opened"_s, u"message a"_s, u"message b"_s, u"closed"_s }));
     QVERIFY(objectWasThere);
     QVERIFY(!connection->object());
 }
@@ -160,8 +160,8 @@ void tst_PipeConnectionDelivery::closingInsideASlotDropsTheRestOfTheBatch()
         };
         QVERIFY(client->receive({ "a"_ba, "b"_ba, "c"_ba, "d"_ba }));
         server.deliver();
-        QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"message a"_s,
-                                                     u"message b"_s, u"closed"_s }));
+        QCOMPARE(server.log->lines(1),
+                 QStringList({ u"opened"_s, u"message a"_s, u"message b"_s, u"closed"_s }));
     }
 }
 
@@ -206,7 +206,9 @@ void tst_PipeConnectionDelivery::deletingTheServerInsideAnyEventIsSafe()
         },
         [](FakeServer &s) { s.deliver(); },
         [](FakeServer &s) { s.connection()->write("out"_ba, 1, false); },
-        [&](FakeServer &) { client->receive({ "a"_ba, "b"_ba, "c"_ba, "d"_ba }); },
+        [&](FakeServer &) {
+            client->receive({ "a"_ba, "b"_ba, "c"_ba, "d"_ba });
+        },
         [](FakeServer &s) { s.deliver(); },
         [&](FakeServer &) { client->hangUp(); },
         [](FakeServer &s) { s.connection()->write("late"_ba, 2, false); },
@@ -364,8 +366,8 @@ void tst_PipeConnectionDelivery::freeThreadedEventsNeverNest()
     };
     server.connection()->read(1);
     QVERIFY(client->receive({ "a"_ba }));
-    QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"message a #1"_s, u"sent #1"_s,
-                                                 u"message b #2"_s }));
+    QCOMPARE(server.log->lines(1),
+             QStringList({ u"opened"_s, u"message a #1"_s, u"sent #1"_s, u"message b #2"_s }));
 }
 
 void tst_PipeConnectionDelivery::freeThreadedReadingWaitsForTheSlot()

@@ -21,6 +21,7 @@ private Q_SLOTS:
     void requestsAreServedFirstInFirstOut();
     void explicitRequestsComeBeforeAutomaticOnes();
     void surplusMessagesOfABatchWaitForTheirRequests();
+    void messagesThatNobodyAskedForCostNoEvents_data();
     void messagesThatNobodyAskedForCostNoEvents();
     void requestInsideASlotBringsTheNextMessage();
     void switchingToManualInsideASlotStopsAtOnce();
@@ -114,9 +115,9 @@ void tst_PipeConnectionReading::explicitRequestsComeBeforeAutomaticOnes()
     server.connection()->read(u"third"_s);
     QVERIFY(client->receive({ "d"_ba }));
     server.deliver();
-    QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"message a #first"_s,
-                                                 u"message b #second"_s, u"message c"_s,
-                                                 u"message d #third"_s }));
+    QCOMPARE(server.log->lines(1),
+             QStringList({ u"opened"_s, u"message a #first"_s, u"message b #second"_s,
+                           u"message c"_s, u"message d #third"_s }));
 }
 
 void tst_PipeConnectionReading::surplusMessagesOfABatchWaitForTheirRequests()
@@ -138,18 +139,34 @@ void tst_PipeConnectionReading::surplusMessagesOfABatchWaitForTheirRequests()
     connection->read(3);
     QVERIFY(client->isReading()); // but not for this one
     server.deliverOnce();
-    QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"message a #0"_s,
-                                                 u"message b #1"_s, u"message c #2"_s }));
+    QCOMPARE(server.log->lines(1),
+             QStringList({ u"opened"_s, u"message a #0"_s, u"message b #1"_s, u"message c #2"_s }));
+}
+
+void tst_PipeConnectionReading::messagesThatNobodyAskedForCostNoEvents_data()
+{
+    QTest::addColumn<int>("unasked");
+    QTest::addColumn<bool>("left");
+    for (int unasked : { 1, 2, 100 }) {
+        QTest::addRow("%d, the client is there", unasked) << unasked << false;
+        QTest::addRow("%d, the client has left", unasked) << unasked << true;
+    }
 }
 
 void tst_PipeConnectionReading::messagesThatNobodyAskedForCostNoEvents()
 {
+    QFETCH(int, unasked);
+    QFETCH(bool, left);
     FakeServer server({}, false);
     QVERIFY(server.start());
     const auto client = server.openClient();
     server.connection()->read(0);
-    QVERIFY(client->receive({ "a"_ba, "b"_ba, "c"_ba, "d"_ba }));
-    for (int turn = 0; turn < 5; ++turn) // delivers "a", and finds that nothing more is wanted
+    QVERIFY(client->receive(QList<QByteArray>(unasked + 1, "a"_ba)));
+    if (left) {
+        client->hangUp();
+        QVERIFY(client->endReading(ReadEnd::PeerClosed));
+    }
+    for (int turn = 0; turn < 5; ++turn) // delivers one, and finds that nothing more is wanted
         server.deliverOnce();
     QCOMPARE(server.log->count(FakeEvent::Message), 1);
     const int before = server.drainEvents();
@@ -207,8 +224,7 @@ void tst_PipeConnectionReading::switchingToContinuousDeliversWhatWaits()
     server.hub->setReadsContinuously(true);
     QVERIFY(client->isReading());
     server.deliver();
-    QCOMPARE(server.log->lines(1),
-             QStringList({ u"opened"_s, u"message a #0"_s, u"message b"_s }));
+    QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"message a #0"_s, u"message b"_s }));
 }
 
 void tst_PipeConnectionReading::zeroLengthIsAMessage()

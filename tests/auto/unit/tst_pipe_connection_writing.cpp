@@ -22,8 +22,6 @@ private Q_SLOTS:
     void nothingIsEmittedInsideWrite();
     void emptyDataIsANoOp();
     void sentIsNotToldWhenNobodyListens();
-    void messageTooLargeForTheEngineIsRefused();
-    void queueLimitRefusesAndIsToldOnce();
     void queueTakesNewMessagesWhenTheOldAreSent();
     void oneMessageOfAnySizeGoesIntoAnEmptyQueue();
     void tinyMessagesMeetTheLimitByTheirNumber();
@@ -34,13 +32,6 @@ private Q_SLOTS:
     void repliesToOthersAreNotHeldBack();
     void longQueuesAreLeftToAWorker();
     void closingInsideASlotSendsTheRepliesWrittenBefore();
-    void failureEndsTheConnection();
-    void clientThatIsGoneIsReadToTheEnd();
-    void lostMessagesAreToldOnceWhateverIsSeenFirst_data();
-    void lostMessagesAreToldOnceWhateverIsSeenFirst();
-    void lostBroadcastsAreNotTold();
-    void writingAfterTheClientHungUpIsRefused();
-    void refusalsAreNotRepeatedWhileNobodyHears();
 };
 
 void tst_PipeConnectionWriting::messagesGoOutInOrderAndTheirEventsFollow()
@@ -60,8 +51,7 @@ void tst_PipeConnectionWriting::messagesGoOutInOrderAndTheirEventsFollow()
     QCOMPARE(server.log->lines(1), expected);
     QCOMPARE(server.connection()->statistics().messagesSent, 100u);
     QCOMPARE(server.hub->statistics().messagesSent, 100u);
-    QCOMPARE(server.connection()->statistics().bytesSent,
-             server.hub->statistics().bytesSent);
+    QCOMPARE(server.connection()->statistics().bytesSent, server.hub->statistics().bytesSent);
 }
 
 void tst_PipeConnectionWriting::writesDuringAPendingOneGoTogether()
@@ -172,41 +162,7 @@ void tst_PipeConnectionWriting::sentIsNotToldWhenNobodyListens()
     QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"sent #2"_s }));
 }
 
-void tst_PipeConnectionWriting::messageTooLargeForTheEngineIsRefused()
-{
-    FakeServer server;
-    server.engine->maximumWrite = 100;
-    QVERIFY(server.start());
-    const auto client = server.openClient();
-    QVERIFY(server.connection()->write(payload(100), 1, false));
-    QVERIFY(!server.connection()->write(payload(101), 2, false));
-    server.deliver();
-    QCOMPARE(server.log->lines(1),
-             QStringList({ u"opened"_s, u"sent #1"_s, u"error MessageTooLarge"_s }));
-    QVERIFY(server.connection()->isConnected());
-}
-
 // --- The limit ---
-
-void tst_PipeConnectionWriting::queueLimitRefusesAndIsToldOnce()
-{
-    HubSettings settings;
-    settings.maximumPendingWriteBytes = 10'000;
-    FakeServer server(settings);
-    QVERIFY(server.start());
-    const auto client = server.openClient();
-    client->acceptsAtOnce = false;
-    const auto connection = server.connection();
-    for (int i = 0; i < 10; ++i)
-        QVERIFY(connection->write(payload(1000), i, false));
-    for (int i = 0; i < 5; ++i)
-        QVERIFY(!connection->write(payload(1), i, false));
-    QVERIFY(!connection->write(payload(1), {}, true)); // a broadcast is skipped and told as well
-    QCOMPARE(connection->bytesToWrite(), qint64(10'000));
-    server.deliver();
-    QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"error WriteQueueFull"_s }));
-    QVERIFY(connection->isConnected());
-}
 
 void tst_PipeConnectionWriting::queueTakesNewMessagesWhenTheOldAreSent()
 {
@@ -387,135 +343,8 @@ void tst_PipeConnectionWriting::closingInsideASlotSendsTheRepliesWrittenBefore()
     QVERIFY(client->receive({ "quit"_ba, "ignored"_ba }));
     server.deliver();
     QCOMPARE(client->written(), QList<QByteArray>({ "bye"_ba }));
-    QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"message quit"_s, u"sent"_s,
-                                                 u"closed"_s }));
-}
-
-// --- What is not sent ---
-
-void tst_PipeConnectionWriting::failureEndsTheConnection()
-{
-    FakeServer server;
-    QVERIFY(server.start());
-    const auto client = server.openClient();
-    client->acceptsAtOnce = false;
-    for (int i = 0; i < 4; ++i)
-        QVERIFY(server.connection()->write(numbered(i), i, false));
-    QVERIFY(client->finishWrite());
-    QVERIFY(client->accept(1));
-    QVERIFY(client->finishWrite(WriteProgress::Failed, { NamedPipe::SystemError, 5, "send", {} }));
-    QVERIFY(client->isClosed());
-    server.deliver();
-    QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"sent #0"_s, u"sent #1"_s,
-                                                 u"error SystemError"_s, u"closed"_s }));
-    QCOMPARE(server.connection()->closeReason(), NamedPipe::Failed);
-    QCOMPARE(server.connection()->bytesToWrite(), qint64(0));
-}
-
-void tst_PipeConnectionWriting::clientThatIsGoneIsReadToTheEnd()
-{
-    FakeServer server;
-    QVERIFY(server.start());
-    const auto client = server.openClient();
-    client->acceptsAtOnce = false;
-    QVERIFY(server.connection()->write("out"_ba, 1, false));
-    QVERIFY(client->finishWrite(WriteProgress::PeerGone));
-    QVERIFY(!server.connection()->isConnected());
-    QVERIFY(!client->isCancelled());
-    QVERIFY(client->receive({ "last"_ba, "words"_ba }));
-    server.deliver();
-    QVERIFY(client->endReading(ReadEnd::PeerClosed));
-    server.deliver();
     QCOMPARE(server.log->lines(1),
-             QStringList({ u"opened"_s, u"message last"_s, u"message words"_s,
-                           u"error ConnectionBroken"_s, u"closed"_s }));
-    QCOMPARE(server.connection()->closeReason(), NamedPipe::ClosedByClient);
-}
-
-void tst_PipeConnectionWriting::lostMessagesAreToldOnceWhateverIsSeenFirst_data()
-{
-    QTest::addColumn<bool>("writeSeesItFirst");
-    QTest::addColumn<bool>("cancelledLater");
-    QTest::addColumn<int>("messages");
-    for (int messages : { 1, 3 }) {
-        QTest::addRow("%d lost, the write sees it first", messages) << true << false << messages;
-        QTest::addRow("%d lost, the read sees it first", messages) << false << false << messages;
-        QTest::addRow("%d lost, the read sees it first, cancelled later", messages)
-                << false << true << messages;
-    }
-}
-
-void tst_PipeConnectionWriting::lostMessagesAreToldOnceWhateverIsSeenFirst()
-{
-    QFETCH(bool, writeSeesItFirst);
-    QFETCH(bool, cancelledLater);
-    QFETCH(int, messages);
-    FakeServer server;
-    QVERIFY(server.start());
-    const auto client = server.openClient();
-    client->acceptsAtOnce = false;
-    if (cancelledLater)
-        client->cancelAnswer = FakeEndpoint::Later;
-    for (int i = 0; i < messages; ++i) // the first is out, the others are queued
-        QVERIFY(server.connection()->write("lost"_ba, i, false));
-    if (writeSeesItFirst)
-        QVERIFY(client->finishWrite(WriteProgress::PeerGone));
-    QVERIFY(client->endReading(ReadEnd::PeerClosed));
-    if (cancelledLater)
-        client->answerCancel();
-    server.deliver();
-    QCOMPARE(server.log->lines(1),
-             QStringList({ u"opened"_s, u"error ConnectionBroken"_s, u"closed"_s }));
-    const QString text = server.log->events().at(2).text;
-    QVERIFY2(text.contains(u"%1 messages"_s.arg(messages)), qPrintable(text));
-}
-
-void tst_PipeConnectionWriting::lostBroadcastsAreNotTold()
-{
-    FakeServer server;
-    QVERIFY(server.start());
-    const auto client = server.openClient();
-    client->acceptsAtOnce = false;
-    QVERIFY(server.connection()->write("to all"_ba, 1, true));
-    QVERIFY(server.connection()->write("to all"_ba, 2, true));
-    QVERIFY(client->finishWrite(WriteProgress::PeerGone));
-    QVERIFY(!server.connection()->write("to all"_ba, 3, true));
-    QVERIFY(client->endReading(ReadEnd::PeerClosed));
-    server.deliver();
-    QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"closed"_s }));
-}
-
-void tst_PipeConnectionWriting::writingAfterTheClientHungUpIsRefused()
-{
-    FakeServer server({}, false);
-    QVERIFY(server.start());
-    const auto client = server.openClient();
-    client->hangUp();
-    QVERIFY(!server.connection()->write("late"_ba, 1, false));
-    QVERIFY(client->writes().isEmpty());
-    QVERIFY(client->endReading(ReadEnd::PeerClosed));
-    server.deliver();
-    QCOMPARE(server.log->lines(1),
-             QStringList({ u"opened"_s, u"error NotConnected"_s, u"closed"_s }));
-}
-
-void tst_PipeConnectionWriting::refusalsAreNotRepeatedWhileNobodyHears()
-{
-    HubSettings settings;
-    settings.maximumPendingWriteBytes = 10;
-    FakeServer server(settings);
-    QVERIFY(server.start());
-    const auto client = server.openClient();
-    client->acceptsAtOnce = false;
-    const auto connection = server.connection();
-    QVERIFY(connection->write(payload(10), 0, false));
-    for (int i = 0; i < 1000; ++i)
-        QVERIFY(!connection->write("x"_ba, i, false));
-    server.deliver();
-    QCOMPARE(server.log->count(FakeEvent::Error), 1);
-    QVERIFY(!connection->write("x"_ba, 1, false)); // heard, and refused anew
-    server.deliver();
-    QCOMPARE(server.log->count(FakeEvent::Error), 2);
+             QStringList({ u"opened"_s, u"message quit"_s, u"sent"_s, u"closed"_s }));
 }
 
 QTEST_GUILESS_MAIN(tst_PipeConnectionWriting)

@@ -1,0 +1,322 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+// The other half of PipeConnection: how its events reach the slots, on the delivering thread.
+
+#include "core/connectionhub.h"
+#include "core/logging.h"
+#include "core/pipeconnection.h"
+
+#include <QtCore/qcoreapplication.h>
+#include <QtCore/qscopeguard.h>
+
+#include <climits>
+#include <cstring>
+#include <exception>
+#include <utility>
+
+namespace QtNamedPipes {
+
+// Refusals that wait to be told; who listens to none of so many is spared the rest.
+static constexpr int KeptErrors = 1024;
+// A worker sends what its slots have written, and settles what they have taken, at least so often.
+static constexpr auto WorkerSlice = std::chrono::microseconds(1500);
+
+// The connection whose batch this thread is delivering, while more of the batch is to come:
+// its replies wait for each other. Only its own: a slow slot delays nobody else's messages.
+static thread_local PipeConnection *corkedConnection = nullptr;
+
+static QString tr(const char *text)
+{
+    return QCoreApplication::translate("NamedPipe", text);
+}
+
+/// Corks a connection on this thread until its end, or until uncork().
+class PipeConnection::Cork
+{
+public:
+    Cork() : m_outer(corkedConnection) { }
+    ~Cork() { corkedConnection = m_outer; }
+    Cork(const Cork &) = delete;
+    Cork &operator=(const Cork &) = delete;
+
+    void set(PipeConnection *connection) { corkedConnection = connection; }
+
+private:
+    PipeConnection *const m_outer;
+};
+
+bool PipeConnection::isCorkedHere() const
+{
+    return corkedConnection == this;
+}
+
+void PipeConnection::uncork()
+{
+    if (PipeConnection *const connection = std::exchange(corkedConnection, nullptr)) {
+        Entry entry(*connection);
+        connection->startPump(entry);
+    }
+}
+
+void PipeConnection::reportError(const TransportError &error)
+{
+    if (m_closedDelivered || m_errors.size() >= KeptErrors)
+        return;
+    m_errors.append(error);
+    m_signal = true;
+}
+
+bool PipeConnection::hasSeveralEvents() const
+{
+    const Lock lock(m_mutex);
+    qint64 messages = m_pendingMessages - m_deliveredMessages;
+    if (m_continueDelivery && !m_hub->readsContinuously())
+        messages = qMin<qint64>(messages, m_requests.size());
+    return messages + m_sentCookies.size() + m_errors.size() + (m_openedDelivered ? 0 : 1)
+            + (m_state == State::Closed ? 1 : 0) + (m_closeError ? 1 : 0)
+            > 1;
+}
+
+void PipeConnection::run()
+{
+    m_hub->takeFromReady(*this);
+    deliverOnWorker();
+}
+
+void PipeConnection::deliverOnWorker()
+{
+    Lock lock(m_mutex);
+    if (m_delivering) {
+        m_deliverAgain = true;
+        return;
+    }
+    m_delivering = true;
+    do {
+        m_deliverAgain = false;
+        lock.unlock();
+        for (bool isLeft = true; isLeft;) {
+            DeliveryBudget budget(WorkerSlice);
+            isLeft = deliver(&budget, INT_MAX);
+        }
+        lock.lock();
+    } while (m_deliverAgain);
+    m_delivering = false;
+}
+
+bool PipeConnection::deliver(DeliveryBudget *budget, int quantum)
+{
+    std::unique_ptr<ConnectionFace> face; // destroyed unlocked, after the entry
+    Entry entry(*this);
+    if (!m_face)
+        return false;
+    ++m_deliverDepth;
+    const auto leaveDelivery = qScopeGuard([&] {
+        if (!entry.owns_lock()) // a slot's exception is on its way
+            entry.lock();
+        // Not earlier: a slot further up the stack still has the connection in its hands.
+        if (--m_deliverDepth == 0 && (m_closedDelivered || m_hub->isSilent()))
+            face = std::move(m_face);
+    });
+    while (!m_hub->isSilent() && !m_closedDelivered) {
+        if (!m_openedDelivered) {
+            m_openedDelivered = true;
+            emitUnlocked(entry, [this] { m_face->opened(); });
+        } else if (quantum <= 0 || (budget && budget->isSpent())) {
+            return true;
+        } else if (deliverPrompt(entry)) {
+            --quantum;
+        } else if (deliverMessages(entry, budget, &quantum)) {
+        } else if (m_state == State::Closed && m_pendingMessages == m_deliveredMessages) {
+            deliverClosed(entry);
+        } else {
+            return false;
+        }
+    }
+    return false;
+}
+
+/// One of the events that wait for no message; false when there is none.
+bool PipeConnection::deliverPrompt(Entry &entry)
+{
+    if (!m_sentCookies.isEmpty()) {
+        const QVariant cookie = m_sentCookies.takeFirst();
+        if (m_sentCookies.isEmpty())
+            m_sentCookies = QList<QVariant>();
+        emitUnlocked(entry, [&] { m_face->messageSent(cookie); });
+        return true;
+    }
+    if (!m_errors.isEmpty()) {
+        const TransportError error = m_errors.takeFirst();
+        emitUnlocked(entry, [&] { m_face->errorOccurred(error.error, error.text()); });
+        return true;
+    }
+    return false;
+}
+
+/// Delivers messages for as long as they may be; true when something was done.
+bool PipeConnection::deliverMessages(Entry &entry, DeliveryBudget *budget, int *quantum)
+{
+    if (m_pendingMessages == m_deliveredMessages)
+        return false;
+    if (!m_continueDelivery) {
+        dropUndelivered(entry);
+        return true;
+    }
+    if (m_takenIndex == m_taken.size()) {
+        m_taken.clear();
+        m_takenIndex = 0;
+        m_taken.swap(m_inbox);
+    }
+    entry.unlock();
+    const int before = *quantum;
+    {
+        Cork cork;
+        QByteArray data;
+        QVariant cookie;
+        while (hasNextMessage() && takeCookie(&cookie)) {
+            nextMessage(&data);
+            cork.set(hasNextMessage() ? this : nullptr);
+            emitGuarded([&] { m_face->messageReceived(cookie, data); });
+            --*quantum;
+            if (*quantum <= 0 || m_hub->isSilent() || !m_continueDelivery || (budget && budget->isSpent()))
+                break;
+        }
+    }
+    entry.lock();
+    startPump(entry);
+    settleDelivered(entry);
+    if (*quantum != before || m_takenIndex == m_taken.size())
+        return true;
+    if (m_hub->isStopping()) { // nobody has asked for them, and nobody will
+        dropUndelivered(entry);
+        return true;
+    }
+    return false;
+}
+
+/// Goes on to the next batch that has a message left; what is used up goes back to the pool.
+bool PipeConnection::hasNextMessage()
+{
+    while (m_takenIndex < m_taken.size()) {
+        MessageBatch &batch = m_taken[m_takenIndex];
+        if (batch.hasWhole || m_spanIndex < batch.spans.size())
+            return true;
+        m_hub->engine().pool().give(std::move(batch));
+        ++m_takenIndex;
+        m_spanIndex = 0;
+    }
+    return false;
+}
+
+/// The next message as a QByteArray of its own: the one that \a data holds when no slot has kept it.
+void PipeConnection::nextMessage(QByteArray *data)
+{
+    MessageBatch &batch = m_taken[m_takenIndex];
+    if (batch.hasWhole) {
+        batch.hasWhole = false;
+        *data = std::exchange(batch.whole, QByteArray());
+    } else {
+        const MessageSpan span = batch.spans[m_spanIndex++];
+        const qsizetype size = span.size;
+        if (span.offset == 0 && batch.spans.size() == 1 && size > batch.block.size() / 2) {
+            *data = std::exchange(batch.block, QByteArray()); // it fills most of the block
+            data->truncate(size);
+        } else if (size > 0 && data->isDetached() && data->capacity() >= size
+                   && data->capacity() <= 2 * size + 512) {
+            data->resize(size);
+            std::memcpy(data->data(), batch.block.constData() + span.offset, size_t(size));
+        } else {
+            *data = QByteArray(batch.block.constData() + span.offset, size);
+        }
+    }
+    ++m_deliveredMessages;
+    m_deliveredBytes += data->size();
+}
+
+/// Whether the next message may be delivered, and with which cookie.
+bool PipeConnection::takeCookie(QVariant *cookie)
+{
+    QVariant next; // changes places with the last one, which is destroyed unlocked
+    bool isAsked = false;
+    if (m_requestCount.load(std::memory_order_acquire) > 0) {
+        const Lock lock(m_mutex);
+        isAsked = !m_requests.isEmpty();
+        if (isAsked)
+            next = m_requests.takeFirst();
+        m_requestCount.store(int(m_requests.size()), std::memory_order_release);
+    }
+    if (isAsked || cookie->isValid())
+        cookie->swap(next);
+    return isAsked || m_hub->readsContinuously();
+}
+
+void PipeConnection::settleDelivered(Entry &entry)
+{
+    m_pendingMessages -= std::exchange(m_deliveredMessages, 0);
+    m_pendingBytes -= std::exchange(m_deliveredBytes, 0);
+    updateReading(entry);
+}
+
+void PipeConnection::dropUndelivered(Entry &entry)
+{
+    m_taken.clear();
+    m_takenIndex = 0;
+    m_spanIndex = 0;
+    m_inbox.clear();
+    m_pendingMessages = 0;
+    m_pendingBytes = 0;
+    m_deliveredMessages = 0;
+    m_deliveredBytes = 0;
+    updateReading(entry);
+}
+
+void PipeConnection::deliverClosed(Entry &entry)
+{
+    if (m_closeError) {
+        const TransportError error = std::exchange(m_closeError, TransportError());
+        emitUnlocked(entry, [&] { m_face->errorOccurred(error.error, error.text()); });
+        return;
+    }
+    m_closedDelivered = true;
+    for (QVariant &cookie : m_requests)
+        entry.discard(std::move(cookie));
+    m_requests = QList<QVariant>();
+    m_requestCount.store(0, std::memory_order_release);
+    emitUnlocked(entry, [this] { m_face->closed(); });
+    entry.unlock();
+    m_hub->connectionGone(m_id);
+    entry.lock();
+}
+
+template<typename Emission>
+void PipeConnection::emitUnlocked(Entry &entry, Emission emission)
+{
+    entry.unlock();
+    emitGuarded(emission);
+    entry.lock();
+}
+
+/// In free-threaded mode a slot that throws harms its own connection only; on the owner's
+/// thread Qt's own rule for exceptions in event handlers stays in force.
+template<typename Emission>
+void PipeConnection::emitGuarded(Emission emission)
+{
+    if (!m_hub->settings().freeThreaded)
+        return emission();
+    QString what;
+    try {
+        return emission();
+    } catch (const std::exception &exception) {
+        what = QString::fromLocal8Bit(exception.what());
+    } catch (...) {
+        what = tr("of an unknown type");
+    }
+    qCWarning(lcConnection, "connection %llu: a slot threw an exception: %ls",
+              static_cast<unsigned long long>(m_id), qUtf16Printable(what));
+    Entry entry(*this);
+    beginClose(entry, NamedPipe::Failed,
+               { NamedPipe::SystemError, 0, "", tr("a slot threw an exception: %1").arg(what) });
+}
+
+} // namespace QtNamedPipes

@@ -1,0 +1,383 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+#include "core/messageframing.h"
+#include "payload.h"
+#include "processfacts.h"
+
+#include <QtCore/qdatastream.h>
+#include <QtCore/qrandom.h>
+#include <QtTest/QtTest>
+
+#include <cstring>
+
+using namespace QtNamedPipes;
+using namespace Qt::StringLiterals;
+
+/// A stream of bytes back into messages, however it is cut.
+class tst_MessageFraming : public QObject
+{
+    Q_OBJECT
+
+private Q_SLOTS:
+    void theWireIsThatOfQDataStream();
+    void messagesOfAnySizeComeBack_data();
+    void messagesOfAnySizeComeBack();
+    void everyCutOfAStreamGivesTheSameMessages();
+    void everySmallStepOfAStreamGivesTheSameMessages();
+    void manyMessagesOfOneReadAreOneBatch();
+    void nullArrayIsAnEmptyMessage();
+    void theEndInsideAFrameIsSeen();
+    void limitIsKept_data();
+    void limitIsKept();
+    void messagesBeforeATooLargeOneAreThere();
+    void hostileHeaderAllocatesNothing();
+    void memoryGrowsWithWhatArrived();
+    void roughlyIsKeptAndNeverStarves();
+    void smallMessagesStayWhereTheyWereRead();
+    void wholeMessageAndWhatFollowsComeTogether();
+    void randomStreamsMatchTheModel_data();
+    void randomStreamsMatchTheModel();
+};
+
+static constexpr qsizetype BlockSize = 8192;
+
+static QByteArray frame(const QByteArray &message)
+{
+    QByteArray bytes(FrameHeaderSize, Qt::Uninitialized);
+    writeFrameHeader(bytes.data(), message.size());
+    return bytes + message;
+}
+
+static QByteArray frames(const QList<QByteArray> &messages)
+{
+    QByteArray bytes;
+    for (const QByteArray &message : messages)
+        bytes += frame(message);
+    return bytes;
+}
+
+static QByteArray header(quint32 length)
+{
+    QByteArray bytes(FrameHeaderSize, Qt::Uninitialized);
+    qToBigEndian(length, bytes.data());
+    return bytes;
+}
+
+namespace {
+
+/// Does with a decoder what an endpoint does.
+class Reader
+{
+public:
+    explicit Reader(qint64 maximum = 0, qsizetype blockSize = BlockSize)
+        : decoder(maximum),
+          m_pool(blockSize)
+    {
+    }
+
+    /// One read that finds \a bytes; returns how many of them fitted, -1 when a message is too large.
+    qsizetype read(const char *bytes, qsizetype size, qint64 roughly = 1 << 20)
+    {
+        MessageBatch batch = m_pool.take();
+        const auto regions = decoder.regions(batch, roughly);
+        offered = regions[0].size + regions[1].size;
+        qsizetype taken = 0;
+        for (const auto &region : regions) {
+            const qsizetype part = qMin(region.size, size - taken);
+            if (part > 0)
+                std::memcpy(region.data, bytes + taken, size_t(part));
+            taken += qMax<qsizetype>(part, 0);
+        }
+        const bool ok = decoder.consume(batch, taken);
+        batches += batch.isEmpty() ? 0 : 1;
+        if (batch.hasWhole)
+            messages.append(batch.whole);
+        for (const MessageSpan &span : batch.spans)
+            messages.append(QByteArray(batch.block.constData() + span.offset, span.size));
+        m_pool.give(std::move(batch));
+        return ok ? taken : -1;
+    }
+
+    /// Everything, in reads that find \a chunk bytes at most.
+    bool readAll(const QByteArray &stream, qsizetype chunk = 1 << 30, qint64 roughly = 1 << 20)
+    {
+        for (qsizetype at = 0; at < stream.size();) {
+            const qsizetype taken =
+                    read(stream.constData() + at, qMin(chunk, stream.size() - at), roughly);
+            if (taken <= 0)
+                return false;
+            at += taken;
+        }
+        return true;
+    }
+
+    FrameDecoder decoder;
+    QList<QByteArray> messages;
+    int batches = 0;
+    qsizetype offered = 0;
+
+private:
+    BatchPool m_pool;
+};
+
+} // namespace
+
+void tst_MessageFraming::theWireIsThatOfQDataStream()
+{
+    QByteArray expected;
+    QDataStream stream(&expected, QIODevice::WriteOnly);
+    const QList<QByteArray> messages { "one"_ba, ""_ba, payload(70'000) };
+    for (const QByteArray &message : messages)
+        stream << message;
+    QCOMPARE(frames(messages), expected);
+    stream << QByteArray(); // the null one
+    Reader reader;
+    QVERIFY(reader.readAll(expected));
+    QCOMPARE(reader.messages, messages + QList<QByteArray>({ ""_ba }));
+}
+
+void tst_MessageFraming::messagesOfAnySizeComeBack_data()
+{
+    QTest::addColumn<int>("size");
+    for (int size :
+         { 0,          1,    2,    3,    4,    5,    4091, 4092, 4093, 4095,          4096,
+           4097,       8183, 8184, 8187, 8188, 8189, 8191, 8192, 8193, 64 * 1024 - 1, 64 * 1024,
+           1024 * 1024 })
+        QTest::addRow("%d bytes", size) << size;
+}
+
+void tst_MessageFraming::messagesOfAnySizeComeBack()
+{
+    QFETCH(int, size);
+    const QList<QByteArray> messages { payload(size, 1), "between"_ba, payload(size, 2) };
+    const QByteArray stream = frames(messages);
+    for (qsizetype chunk :
+         { qsizetype(1 << 30), qsizetype(4096), qsizetype(1000), qsizetype(7), qsizetype(1) }) {
+        if (stream.size() / chunk > 200'000)
+            continue;
+        Reader reader;
+        QVERIFY(reader.readAll(stream, chunk));
+        QCOMPARE(reader.messages.size(), 3);
+        QVERIFY2(reader.messages == messages, qPrintable(QString::number(chunk)));
+        QVERIFY(!reader.decoder.isInsideFrame());
+    }
+}
+
+void tst_MessageFraming::everyCutOfAStreamGivesTheSameMessages()
+{
+    const QList<QByteArray> messages { ""_ba, "a"_ba,           payload(40, 1),
+                                       ""_ba, payload(4200, 2), "end"_ba };
+    const QByteArray stream = frames(messages);
+    for (qsizetype cut = 1; cut < stream.size(); ++cut) {
+        Reader reader;
+        QVERIFY(reader.readAll(stream.left(cut)));
+        QVERIFY(reader.readAll(stream.mid(cut)));
+        QVERIFY2(reader.messages == messages, qPrintable(QString::number(cut)));
+        QVERIFY(!reader.decoder.isInsideFrame());
+    }
+}
+
+void tst_MessageFraming::everySmallStepOfAStreamGivesTheSameMessages()
+{
+    const QList<QByteArray> messages {
+        "ab"_ba,          ""_ba, payload(100, 1), payload(4095, 2), payload(4096, 3),
+        payload(4097, 4), "x"_ba
+    };
+    const QByteArray stream = frames(messages);
+    for (qsizetype step = 1; step <= 64; ++step) {
+        Reader reader;
+        QVERIFY(reader.readAll(stream, step));
+        QVERIFY2(reader.messages == messages, qPrintable(QString::number(step)));
+    }
+}
+
+void tst_MessageFraming::manyMessagesOfOneReadAreOneBatch()
+{
+    QList<QByteArray> messages;
+    for (int i = 0; i < 400; ++i)
+        messages.append(numbered(i));
+    const QByteArray stream = frames(messages);
+    QVERIFY(stream.size() < BlockSize);
+    Reader reader;
+    QVERIFY(reader.readAll(stream));
+    QCOMPARE(reader.messages, messages);
+    QCOMPARE(reader.batches, 1);
+}
+
+void tst_MessageFraming::nullArrayIsAnEmptyMessage()
+{
+    for (qint64 maximum : { 0, 1, 1000 }) { // whatever the limit: it is not four gigabytes
+        Reader reader(maximum);
+        QVERIFY(reader.readAll(header(NullArrayLength) + frame("a"_ba) + header(NullArrayLength),
+                               3));
+        QCOMPARE(reader.messages, QList<QByteArray>({ ""_ba, "a"_ba, ""_ba }));
+        QVERIFY(!reader.decoder.isInsideFrame());
+    }
+}
+
+void tst_MessageFraming::theEndInsideAFrameIsSeen()
+{
+    for (const QByteArray &message : { "abc"_ba, payload(10'000) }) {
+        const QByteArray stream = frame(message);
+        for (qsizetype size : { qsizetype(0), qsizetype(1), qsizetype(3), qsizetype(4),
+                                qsizetype(5), stream.size() - 1, stream.size() }) {
+            Reader reader;
+            QVERIFY(reader.readAll(stream.left(size)));
+            QCOMPARE(reader.decoder.isInsideFrame(), size > 0 && size < stream.size());
+            QVERIFY(reader.readAll(frame("next"_ba).left(size == stream.size() ? 2 : 0)));
+            QCOMPARE(reader.decoder.isInsideFrame(), size > 0);
+        }
+    }
+}
+
+void tst_MessageFraming::limitIsKept_data()
+{
+    QTest::addColumn<qint64>("limit");
+    for (qint64 limit : { 1, 100, 4095, 4096, 4097, 8192, 100'000 })
+        QTest::addRow("%lld bytes", limit) << limit;
+}
+
+void tst_MessageFraming::limitIsKept()
+{
+    QFETCH(qint64, limit);
+    for (qsizetype chunk : { 1, 5, 100'000 }) {
+        Reader reader(limit);
+        QVERIFY(reader.readAll(frame(payload(limit - 1)) + frame(payload(limit)), chunk));
+        QCOMPARE(reader.messages.size(), 2);
+        QVERIFY(!reader.readAll(frame(payload(limit + 1)), chunk));
+        QCOMPARE(reader.messages.size(), 2);
+        QCOMPARE(reader.decoder.announcedSize(), quint32(limit + 1));
+    }
+}
+
+void tst_MessageFraming::messagesBeforeATooLargeOneAreThere()
+{
+    Reader reader(10);
+    QVERIFY(!reader.readAll(frame("one"_ba) + frame("two"_ba) + header(11)));
+    QCOMPARE(reader.messages, QList<QByteArray>({ "one"_ba, "two"_ba }));
+    // Behind an assembled one as well.
+    Reader second(20'000);
+    QVERIFY(second.readAll(frame(payload(20'000)).left(15'000)));
+    const QByteArray rest = frame(payload(20'000)).mid(15'000) + frame("two"_ba) + header(20'001);
+    qsizetype at = 0;
+    qsizetype taken = 0;
+    while (at < rest.size() && (taken = second.read(rest.constData() + at, rest.size() - at)) > 0)
+        at += taken;
+    QCOMPARE(taken, qsizetype(-1));
+    QCOMPARE(second.messages, QList<QByteArray>({ payload(20'000), "two"_ba }));
+}
+
+void tst_MessageFraming::hostileHeaderAllocatesNothing()
+{
+    const qint64 before = ProcessFacts::residentBytes();
+    std::vector<std::unique_ptr<Reader>> readers;
+    for (int i = 0; i < 200; ++i) { // 800 GB are announced
+        readers.push_back(std::make_unique<Reader>());
+        QVERIFY(readers.back()->readAll(header(NullArrayLength - 1) + "x"_ba));
+        // What is asked for next is what has been allocated.
+        readers.back()->read("y", 1);
+        QVERIFY(readers.back()->offered <= 2 * BlockSize);
+        QVERIFY(readers.back()->decoder.isInsideFrame());
+    }
+    QVERIFY(ProcessFacts::residentBytes() - before < 64 * 1024 * 1024);
+}
+
+void tst_MessageFraming::memoryGrowsWithWhatArrived()
+{
+    Reader reader;
+    const QByteArray message = payload(4'000'000);
+    const QByteArray stream = frame(message);
+    qsizetype at = 0;
+    while (at < stream.size()) {
+        const qsizetype taken = reader.read(stream.constData() + at, stream.size() - at);
+        QVERIFY(taken > 0);
+        QVERIFY2(reader.offered <= qMax<qsizetype>(2 * at, 2 * BlockSize),
+                 qPrintable(QString::number(at)));
+        at += taken;
+    }
+    QCOMPARE(reader.messages, QList<QByteArray>({ message }));
+}
+
+void tst_MessageFraming::roughlyIsKeptAndNeverStarves()
+{
+    QList<QByteArray> messages;
+    for (int i = 0; i < 1000; ++i)
+        messages.append(payload(i % 50, quint32(i)));
+    const QByteArray stream = frames(messages);
+    for (qint64 roughly : { -5, 0, 1, 4095, 5000 }) {
+        Reader reader;
+        QVERIFY(reader.readAll(stream, 1 << 30, roughly));
+        QCOMPARE(reader.messages, messages);
+        Reader fresh;
+        fresh.read(stream.constData(), 1, roughly);
+        QVERIFY(fresh.offered >= 1 && fresh.offered <= qMax<qint64>(roughly, 4096));
+    }
+}
+
+void tst_MessageFraming::smallMessagesStayWhereTheyWereRead()
+{
+    BatchPool pool(BlockSize);
+    MessageBatch batch = pool.take();
+    FrameDecoder decoder(0);
+    const auto regions = decoder.regions(batch, 100'000);
+    QCOMPARE(regions[0].data, batch.block.data());
+    QCOMPARE(regions[0].size, BlockSize);
+    QCOMPARE(regions[1].size, qsizetype(0));
+    const QByteArray stream = frame("abc"_ba) + frame("de"_ba);
+    std::memcpy(regions[0].data, stream.constData(), size_t(stream.size()));
+    QVERIFY(decoder.consume(batch, stream.size()));
+    QVERIFY(!batch.hasWhole);
+    QCOMPARE(batch.spans.size(), size_t(2));
+    QCOMPARE(batch.spans[1].offset, 11u);
+    QCOMPARE(batch.spans[1].size, 2u);
+    QCOMPARE(batch.count(), qint64(2));
+    QCOMPARE(batch.bytes(), qint64(5));
+}
+
+void tst_MessageFraming::wholeMessageAndWhatFollowsComeTogether()
+{
+    const QList<QByteArray> messages { payload(6000), "after"_ba, "that"_ba };
+    const QByteArray stream = frames(messages);
+    Reader reader;
+    QVERIFY(reader.readAll(stream.left(100)));
+    QVERIFY(reader.readAll(stream.mid(100)));
+    QCOMPARE(reader.messages, messages);
+    QCOMPARE(reader.batches, 1);
+}
+
+void tst_MessageFraming::randomStreamsMatchTheModel_data()
+{
+    QTest::addColumn<quint32>("seed");
+    for (quint32 seed = 1; seed <= 60; ++seed)
+        QTest::addRow("seed %u", seed) << seed;
+}
+
+void tst_MessageFraming::randomStreamsMatchTheModel()
+{
+    QFETCH(quint32, seed);
+    QRandomGenerator random(seed);
+    QList<QByteArray> messages;
+    QByteArray stream;
+    for (int i = 0; i < 150; ++i) {
+        static constexpr int most[] = { 1, 10, 300, 5000, 30'000, 200'000 };
+        const int size = random.bounded(most[qMin<int>(random.bounded(8), 5)]);
+        messages.append(payload(size, seed * 1000 + quint32(i)));
+        stream += size == 0 && random.bounded(2) ? header(NullArrayLength) : frame(messages.last());
+    }
+    Reader reader(0, BlockSize << random.bounded(4));
+    for (qsizetype at = 0; at < stream.size();) {
+        const qsizetype size =
+                random.bounded(3) == 0 ? random.bounded(1, 8) : random.bounded(1, 70'000);
+        const qsizetype taken = reader.read(stream.constData() + at, qMin(size, stream.size() - at),
+                                            random.bounded(100'000));
+        QVERIFY(taken > 0);
+        at += taken;
+    }
+    QCOMPARE(reader.messages.size(), messages.size());
+    QVERIFY(reader.messages == messages);
+    QVERIFY(!reader.decoder.isInsideFrame());
+}
+
+QTEST_GUILESS_MAIN(tst_MessageFraming)
+#include "tst_message_framing.moc"
