@@ -340,7 +340,6 @@ void tst_PipeConnectionReading::readingPausesAtTheLimitAndGoesOnAtHalfOfIt()
 
     int readingAgainAfter = -1;
     int delivered = 0;
-    QList<bool> reading;
     server.log->hook = [&](const FakeEvent &event) {
         if (event.kind == FakeEvent::Message)
             ++delivered;

@@ -18,6 +18,7 @@ private Q_SLOTS:
     void messageTooLargeForTheEngineIsRefused();
     void queueLimitRefusesAndSaysSo();
     void refusalsThatNobodyHearsAreBounded();
+    void sentEventsThatNobodyTakesAreBounded();
     void writingAfterTheClientHungUpIsRefused();
     void failureEndsTheConnection();
     void clientThatIsGoneIsReadToTheEnd();
@@ -80,6 +81,26 @@ void tst_PipeConnectionUnsent::refusalsThatNobodyHearsAreBounded()
     QVERIFY(!connection->write("x"_ba, 1, false)); // heard by now, and refused anew
     server.deliver();
     QCOMPARE(server.log->count(FakeEvent::Error), told + 1);
+}
+
+void tst_PipeConnectionUnsent::sentEventsThatNobodyTakesAreBounded()
+{
+    HubSettings settings;
+    settings.maximumPendingWriteBytes = 1;
+    FakeServer server(settings);
+    QVERIFY(server.start());
+    const auto client = server.openClient(); // takes everything at once
+    const auto connection = server.connection();
+    int taken = 0;
+    while (connection->write("x"_ba, taken, false))
+        QVERIFY(++taken < 1'000'000); // the event loop does not run
+    QVERIFY(taken > 0);
+    server.deliver();
+    QCOMPARE(server.log->count(FakeEvent::Sent), taken);
+    QCOMPARE(server.log->count(FakeEvent::Error), 1);
+    QVERIFY(connection->write("x"_ba, taken, false));
+    server.deliver();
+    QCOMPARE(server.log->count(FakeEvent::Sent), taken + 1);
 }
 
 void tst_PipeConnectionUnsent::writingAfterTheClientHungUpIsRefused()
