@@ -320,7 +320,8 @@ static QEvent::Type leaveEvent()
     \sa setPipeName(), start()
 */
 NamedPipeServer::NamedPipeServer(QObject *parent)
-    : QObject(parent), d(std::make_unique<NamedPipeServerPrivate>(this))
+    : QObject(parent),
+      d(std::make_unique<NamedPipeServerPrivate>(this))
 {
 }
 
@@ -358,7 +359,7 @@ void NamedPipeServerPrivate::set(T &property, const T &value, void (NamedPipeSer
     if (property == value)
         return;
     property = value;
-    Q_EMIT (q->*changed)();
+    Q_EMIT(q->*changed)();
 }
 
 /*!
@@ -773,7 +774,8 @@ bool NamedPipeServerPrivate::isOnServersThread(const char *function) const
 {
     if (QThread::currentThread() == q->thread())
         return true;
-    qCWarning(lcServer, "NamedPipeServer::%s() can be called on the server's thread only", function);
+    qCWarning(lcServer, "NamedPipeServer::%s() can be called on the server's thread only",
+              function);
     return false;
 }
 
@@ -817,7 +819,8 @@ bool NamedPipeServerPrivate::fail(const TransportError &failure)
     const QString text = failure.text();
     setError(failure.error, text);
     QMetaObject::invokeMethod(
-            q, [this, code = failure.error, text] { Q_EMIT q->errorOccurred(code, text); }, Qt::QueuedConnection);
+            q, [this, code = failure.error, text] { Q_EMIT q->errorOccurred(code, text); },
+            Qt::QueuedConnection);
     return false;
 }
 
@@ -850,8 +853,9 @@ bool NamedPipeServer::start()
     if (isRunning())
         return true;
     if (d->hub())
-        return d->fail({ NamedPipe::InvalidConfiguration, 0, "",
-                         tr("the server is still stopping; start it again when stopped() has been emitted") });
+        return d->fail(
+                { NamedPipe::InvalidConfiguration, 0, "",
+                  tr("the server is still stopping; start it when stopped() has been emitted") });
     if (const TransportError error = d->checkConfiguration())
         return d->fail(error);
 
@@ -863,8 +867,10 @@ bool NamedPipeServer::start()
     settings.maxConnections = d->maxConnections;
     settings.maximumPendingReadBytes = d->maximumPendingReadBytes;
     settings.maximumPendingWriteBytes = d->maximumPendingWriteBytes;
-    const auto hub = std::make_shared<ConnectionHub>(
-            d.get(), this, createPlatformEngine(engine, d->messageBufferSize), settings, continuouslyReadFromPipe());
+    const auto hub =
+            std::make_shared<ConnectionHub>(d.get(), this,
+                                            createPlatformEngine(engine, d->messageBufferSize),
+                                            settings, continuouslyReadFromPipe());
     if (d->wantsMessageSent)
         hub->setWantsMessageSent();
     d->setError(NamedPipe::NoError, QString());
@@ -1019,7 +1025,7 @@ void NamedPipeServer::manualMessageLoopEnter()
     {
         const std::lock_guard<std::mutex> lock(d->mutex);
         if (d->messageLoop) {
-            qCWarning(lcServer, "NamedPipeServer::manualMessageLoopEnter() was called inside the manual message loop");
+            qCWarning(lcServer, "NamedPipeServer::manualMessageLoopEnter(): the loop runs already");
             return;
         }
         if (std::exchange(d->leaveRequested, false))
@@ -1065,7 +1071,8 @@ bool NamedPipeServer::event(QEvent *event)
     }
     if (event->type() == leaveEvent()) {
         const std::lock_guard<std::mutex> lock(d->mutex);
-        if (d->messageLoop && d->leaveRequested) // not a late one, for a loop that has been left already
+        if (d->messageLoop
+            && d->leaveRequested) // not a late one, for a loop that has been left already
             d->messageLoop->quit();
         return true;
     }
@@ -1078,7 +1085,8 @@ bool NamedPipeServer::event(QEvent *event)
 void NamedPipeServer::connectNotify(const QMetaMethod &signal)
 {
     // May be called with a lock of Qt's held: no QObject function from here.
-    static const QMetaMethod messageSent = QMetaMethod::fromSignal(&NamedPipeServer::clientMessageSent);
+    static const QMetaMethod messageSent =
+            QMetaMethod::fromSignal(&NamedPipeServer::clientMessageSent);
     if (signal != messageSent)
         return;
     d->wantsMessageSent = true;
@@ -1086,7 +1094,8 @@ void NamedPipeServer::connectNotify(const QMetaMethod &signal)
         hub->setWantsMessageSent();
 }
 
-std::unique_ptr<ConnectionFace> NamedPipeServerPrivate::makeFace(const std::shared_ptr<PipeConnection> &connection)
+std::unique_ptr<ConnectionFace> NamedPipeServerPrivate::makeFace(
+        const std::shared_ptr<PipeConnection> &connection)
 {
     auto object = NamedPipeServerConnectionPrivate::create(connection);
     object->moveToThread(q->thread());
@@ -1104,4 +1113,3 @@ void NamedPipeServerPrivate::errorOccurred(const TransportError &failure)
     setError(failure.error, text);
     Q_EMIT q->errorOccurred(failure.error, text);
 }
-

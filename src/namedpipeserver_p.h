@@ -30,8 +30,8 @@ public:
     bool isOnServersThread(const char *function) const;
 
     // HubOwner
-    std::unique_ptr<QtNamedPipes::ConnectionFace>
-    makeFace(const std::shared_ptr<QtNamedPipes::PipeConnection> &connection) override;
+    std::unique_ptr<QtNamedPipes::ConnectionFace> makeFace(
+            const std::shared_ptr<QtNamedPipes::PipeConnection> &connection) override;
     void ready() override;
     void errorOccurred(const QtNamedPipes::TransportError &error) override;
 

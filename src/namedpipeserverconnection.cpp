@@ -93,7 +93,8 @@
     \variable NamedPipeServerConnection::Failed
     \brief The same as NamedPipe::Failed.
 */
-NamedPipeServerConnection::NamedPipeServerConnection(std::unique_ptr<NamedPipeServerConnectionPrivate> dd)
+NamedPipeServerConnection::NamedPipeServerConnection(
+        std::unique_ptr<NamedPipeServerConnectionPrivate> dd)
     : d(std::move(dd))
 {
 }
@@ -103,11 +104,11 @@ NamedPipeServerConnection::NamedPipeServerConnection(std::unique_ptr<NamedPipeSe
 */
 NamedPipeServerConnection::~NamedPipeServerConnection() = default;
 
-NamedPipeServerConnectionPtr
-NamedPipeServerConnectionPrivate::create(const std::shared_ptr<QtNamedPipes::PipeConnection> &connection)
+NamedPipeServerConnectionPtr NamedPipeServerConnectionPrivate::create(
+        const std::shared_ptr<QtNamedPipes::PipeConnection> &connection)
 {
-    return NamedPipeServerConnectionPtr(
-            new NamedPipeServerConnection(std::make_unique<NamedPipeServerConnectionPrivate>(connection)));
+    return NamedPipeServerConnectionPtr(new NamedPipeServerConnection(
+            std::make_unique<NamedPipeServerConnectionPrivate>(connection)));
 }
 
 /*!
@@ -350,4 +351,3 @@ void ServerConnectionFace::closed()
 {
     Q_EMIT m_server->clientDisconnected(m_connection);
 }
-

@@ -15,8 +15,12 @@ class NamedPipeServer;
 class NamedPipeServerConnectionPrivate
 {
 public:
-    explicit NamedPipeServerConnectionPrivate(std::shared_ptr<QtNamedPipes::PipeConnection> c) : connection(std::move(c)) { }
-    static NamedPipeServerConnectionPtr create(const std::shared_ptr<QtNamedPipes::PipeConnection> &connection);
+    explicit NamedPipeServerConnectionPrivate(std::shared_ptr<QtNamedPipes::PipeConnection> c)
+        : connection(std::move(c))
+    {
+    }
+    static NamedPipeServerConnectionPtr create(
+            const std::shared_ptr<QtNamedPipes::PipeConnection> &connection);
 
     const std::shared_ptr<QtNamedPipes::PipeConnection> connection;
     mutable std::mutex mutex; // guards customData
@@ -28,7 +32,8 @@ class ServerConnectionFace final : public QtNamedPipes::ConnectionFace
 {
 public:
     ServerConnectionFace(NamedPipeServer *server, NamedPipeServerConnectionPtr connection)
-        : m_server(server), m_connection(std::move(connection))
+        : m_server(server),
+          m_connection(std::move(connection))
     {
     }
 

@@ -9,8 +9,8 @@
 
 #include <memory>
 
-/// The plainest client there is, for the load: calls of the operating system and nothing of the library. It shows what
-/// a client in another language has to do.
+/// The plainest client there is, for the load: calls of the operating system and nothing of the
+/// library. It shows what a client in another language has to do.
 class BlockingClient
 {
 public:
@@ -22,7 +22,8 @@ public:
     bool open(const QString &fullPipeName);
     /// One message; false when the server has gone.
     bool send(const QByteArray &message);
-    /// The next message, of at most \a message's size, into \a message; false when the server has gone.
+    /// The next message, of at most \a message's size, into \a message; false when the server has
+    /// gone.
     bool receive(QByteArray &message);
 
 private:

@@ -35,7 +35,8 @@ bool BlockingClient::open(const QString &fullPipeName)
         return false;
     std::memcpy(address.sun_path, path.constData(), size_t(path.size()));
     m_handle->fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    return ::connect(m_handle->fd, reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0;
+    return ::connect(m_handle->fd, reinterpret_cast<const sockaddr *>(&address), sizeof address)
+            == 0;
 }
 
 bool BlockingClient::send(const QByteArray &message)
@@ -46,7 +47,8 @@ bool BlockingClient::send(const QByteArray &message)
     qToBigEndian(quint32(message.size()), frame.data());
     std::memcpy(frame.data() + 4, message.constData(), size_t(message.size()));
     for (qsizetype sent = 0; sent < frame.size();) {
-        const ssize_t size = ::send(m_handle->fd, frame.constData() + sent, size_t(frame.size() - sent), MSG_NOSIGNAL);
+        const ssize_t size = ::send(m_handle->fd, frame.constData() + sent,
+                                    size_t(frame.size() - sent), MSG_NOSIGNAL);
         if (size <= 0 && errno != EINTR)
             return false;
         sent += qMax<ssize_t>(size, 0);

@@ -30,7 +30,8 @@ bool BlockingClient::open(const QString &fullPipeName)
             return false;
         WaitNamedPipeW(name, 1000);
     }
-    DWORD mode = PIPE_READMODE_MESSAGE; // a client begins in byte mode, which would run messages together
+    // A client begins in byte mode, which would run messages together.
+    DWORD mode = PIPE_READMODE_MESSAGE;
     return SetNamedPipeHandleState(m_handle->pipe, &mode, nullptr, nullptr);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
 // SPDX-License-Identifier: MIT
 
-// A console host: a server without a window. It answers every message, prints a line of rates each second, and stops
-// cleanly on Ctrl-C. A second process of the same program makes the load.
+// A console host: a server without a window. It answers every message, prints a line of rates each
+// second, and stops cleanly on Ctrl-C. A second process of the same program makes the load.
 
 #include "interrupt.h"
 #include "load.h"
@@ -32,19 +32,23 @@ struct Options
 static Options parse(const QCoreApplication &app)
 {
     QCommandLineParser parser;
-    parser.setApplicationDescription(
-            QStringLiteral("Echo server on a named pipe, with clients in a second process to keep it busy."));
+    parser.setApplicationDescription(QStringLiteral(
+            "Echo server on a named pipe, with clients in a second process to keep it busy."));
     parser.addHelpOption();
-    const QCommandLineOption pipe(QStringLiteral("pipe"), QStringLiteral("Name of the pipe."), QStringLiteral("NAME"),
+    const QCommandLineOption pipe(QStringLiteral("pipe"), QStringLiteral("Name of the pipe."),
+                                  QStringLiteral("NAME"),
                                   QStringLiteral("QtNamedPipes-echo-%1").arg(app.applicationPid()));
-    const QCommandLineOption duration(QStringLiteral("duration"), QStringLiteral("Stop after this time (0: on Ctrl-C)."),
+    const QCommandLineOption duration(QStringLiteral("duration"),
+                                      QStringLiteral("Stop after this time (0: on Ctrl-C)."),
                                       QStringLiteral("SECONDS"), QStringLiteral("0"));
-    const QCommandLineOption load(QStringLiteral("load"), QStringLiteral("Clients in the second process (0: none)."),
+    const QCommandLineOption load(QStringLiteral("load"),
+                                  QStringLiteral("Clients in the second process (0: none)."),
                                   QStringLiteral("N"), QStringLiteral("4"));
     const QCommandLineOption size(QStringLiteral("size"), QStringLiteral("Size of their messages."),
                                   QStringLiteral("BYTES"), QStringLiteral("256"));
-    const QCommandLineOption freeThreaded(QStringLiteral("free-threaded"),
-                                          QStringLiteral("Answer on the worker thread, not in the message loop."));
+    const QCommandLineOption freeThreaded(
+            QStringLiteral("free-threaded"),
+            QStringLiteral("Answer on the worker thread, not in the message loop."));
     QCommandLineOption loadAgainst(QStringLiteral("load-against"), {}, QStringLiteral("PIPE"));
     loadAgainst.setFlags(QCommandLineOption::HiddenFromHelp);
     parser.addOptions({ pipe, duration, load, size, freeThreaded, loadAgainst });
@@ -55,10 +59,11 @@ static Options parse(const QCoreApplication &app)
         const int value = parser.value(option).toInt(&isNumber);
         if (isNumber && value >= minimum)
             return value;
-        std::fprintf(stderr, "--%s must be a number, %d or more\n", qPrintable(option.names().constFirst()), minimum);
+        std::fprintf(stderr, "--%s must be a number, %d or more\n",
+                     qPrintable(option.names().constFirst()), minimum);
         std::exit(2);
     };
-    return { parser.value(pipe),         number(duration, 0),          number(load, 0),
+    return { parser.value(pipe),         number(duration, 0),        number(load, 0),
              number(size, SmallestSize), parser.isSet(freeThreaded), parser.value(loadAgainst) };
 }
 
@@ -73,12 +78,17 @@ public:
         const auto now = m_server.statistics();
         const double seconds = double(m_sinceLast.nsecsElapsed()) / 1e9;
         m_sinceLast.restart();
-        const auto rate = [&](quint64 count, quint64 before) { return double(count - before) / seconds; };
+        const auto rate = [&](quint64 count, quint64 before) {
+            return double(count - before) / seconds;
+        };
         constexpr double mebibyte = 1024 * 1024;
-        std::printf("%4d s  %4d clients   in %9.0f msg/s %8.1f MiB/s   out %9.0f msg/s %8.1f MiB/s\n", ++m_lines,
-                    m_server.connectionCount(), rate(now.messagesReceived, m_last.messagesReceived),
-                    rate(now.bytesReceived, m_last.bytesReceived) / mebibyte, rate(now.messagesSent, m_last.messagesSent),
-                    rate(now.bytesSent, m_last.bytesSent) / mebibyte);
+        std::printf(
+                "%4d s  %4d clients   in %9.0f msg/s %8.1f MiB/s   out %9.0f msg/s %8.1f MiB/s\n",
+                ++m_lines, m_server.connectionCount(),
+                rate(now.messagesReceived, m_last.messagesReceived),
+                rate(now.bytesReceived, m_last.bytesReceived) / mebibyte,
+                rate(now.messagesSent, m_last.messagesSent),
+                rate(now.bytesSent, m_last.bytesSent) / mebibyte);
         std::fflush(stdout);
         m_last = now;
     }
@@ -96,23 +106,27 @@ static int runServer(const Options &options)
     server.setFreeThreadingEvents(options.freeThreaded);
     onInterrupt([&server] { server.manualMessageLoopLeave(); });
 
-    const auto echo = [](const NamedPipeServerConnectionPtr &connection, const QVariant &, const QByteArray &data) {
-        connection->asyncWrite(data);
-    };
+    const auto echo = [](const NamedPipeServerConnectionPtr &connection, const QVariant &,
+                         const QByteArray &data) { connection->asyncWrite(data); };
     if (options.freeThreaded)
         QObject::connect(&server, &NamedPipeServer::clientMessageReceived, echo); // on the worker
     else
-        QObject::connect(&server, &NamedPipeServer::clientMessageReceived, &server, echo); // in the message loop
-    QObject::connect(&server, &NamedPipeServer::clientErrorOccurred, &server,
-                     [](const NamedPipeServerConnectionPtr &connection, NamedPipe::Error error, const QString &message) {
-                         if (error == NamedPipe::NotConnected)
-                             return; // an answer to a client that has gone, or to one that is being stopped
-                         std::fprintf(stderr, "client %llu: %s\n", static_cast<unsigned long long>(connection->id()),
-                                      qPrintable(message));
+        QObject::connect(&server, &NamedPipeServer::clientMessageReceived, &server,
+                         echo); // in the message loop
+    QObject::connect(
+            &server, &NamedPipeServer::clientErrorOccurred, &server,
+            [](const NamedPipeServerConnectionPtr &connection, NamedPipe::Error error,
+               const QString &message) {
+                if (error == NamedPipe::NotConnected)
+                    return; // an answer to a client that has gone, or to one that is being stopped
+                std::fprintf(stderr, "client %llu: %s\n",
+                             static_cast<unsigned long long>(connection->id()),
+                             qPrintable(message));
+            });
+    QObject::connect(&server, &NamedPipeServer::errorOccurred, &server,
+                     [](NamedPipe::Error, const QString &message) {
+                         std::fprintf(stderr, "server: %s\n", qPrintable(message));
                      });
-    QObject::connect(&server, &NamedPipeServer::errorOccurred, &server, [](NamedPipe::Error, const QString &message) {
-        std::fprintf(stderr, "server: %s\n", qPrintable(message));
-    });
 
     if (!server.start()) {
         std::fprintf(stderr, "cannot start: %s\n", qPrintable(server.errorString()));
@@ -125,9 +139,11 @@ static int runServer(const Options &options)
     load.setProcessChannelMode(QProcess::ForwardedChannels);
     if (options.load > 0) {
         load.start(QCoreApplication::applicationFilePath(),
-                   { QStringLiteral("--load-against"), server.fullPipeName(), QStringLiteral("--load"),
-                     QString::number(options.load), QStringLiteral("--size"), QString::number(options.size) });
-        std::printf("A second process sends with %d clients, %d bytes a message.\n", options.load, options.size);
+                   { QStringLiteral("--load-against"), server.fullPipeName(),
+                     QStringLiteral("--load"), QString::number(options.load),
+                     QStringLiteral("--size"), QString::number(options.size) });
+        std::printf("A second process sends with %d clients, %d bytes a message.\n", options.load,
+                    options.size);
     }
 
     RatePrinter rates(server);
@@ -146,7 +162,8 @@ static int runServer(const Options &options)
     const auto sum = server.statistics();
     std::printf("Stopped: %llu clients, %llu messages in, %llu out.\n",
                 static_cast<unsigned long long>(sum.connectionsAccepted),
-                static_cast<unsigned long long>(sum.messagesReceived), static_cast<unsigned long long>(sum.messagesSent));
+                static_cast<unsigned long long>(sum.messagesReceived),
+                static_cast<unsigned long long>(sum.messagesSent));
     if (options.load > 0 && (!load.waitForFinished() || load.exitCode() != 0)) {
         std::fprintf(stderr, "the load process did not end well\n");
         return 1;
@@ -160,6 +177,6 @@ int main(int argc, char *argv[])
     const Options options = parse(app);
     if (options.loadAgainst.isEmpty())
         return runServer(options);
-    onInterrupt([] { }); // Ctrl-C reaches both processes; this one ends with its server
+    onInterrupt([] {}); // Ctrl-C reaches both processes; this one ends with its server
     return runLoad(options.loadAgainst, options.load, options.size);
 }

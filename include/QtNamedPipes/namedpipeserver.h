@@ -38,8 +38,8 @@ class QTNAMEDPIPES_EXPORT NamedPipeServer : public QObject
                        setMaximumPendingReadBytes NOTIFY maximumPendingReadBytesChanged)
     Q_PROPERTY(qint64 maximumPendingWriteBytes READ maximumPendingWriteBytes WRITE
                        setMaximumPendingWriteBytes NOTIFY maximumPendingWriteBytesChanged)
-    Q_PROPERTY(NamedPipe::AccessOptions accessOptions READ accessOptions WRITE setAccessOptions NOTIFY
-                       accessOptionsChanged)
+    Q_PROPERTY(NamedPipe::AccessOptions accessOptions READ accessOptions WRITE setAccessOptions
+                       NOTIFY accessOptionsChanged)
     Q_PROPERTY(QString securityDescriptor READ securityDescriptor WRITE setSecurityDescriptor NOTIFY
                        securityDescriptorChanged)
     Q_PROPERTY(bool isRunning READ isRunning NOTIFY runningChanged)
@@ -115,8 +115,8 @@ Q_SIGNALS:
     void serverReady();
     void clientConnected(const NamedPipeServerConnectionPtr &connection);
     void clientDisconnected(const NamedPipeServerConnectionPtr &connection);
-    void clientMessageReceived(const NamedPipeServerConnectionPtr &connection, const QVariant &cookie,
-                               const QByteArray &data);
+    void clientMessageReceived(const NamedPipeServerConnectionPtr &connection,
+                               const QVariant &cookie, const QByteArray &data);
     void clientMessageSent(const NamedPipeServerConnectionPtr &connection, const QVariant &cookie);
     void clientErrorOccurred(const NamedPipeServerConnectionPtr &connection, NamedPipe::Error error,
                              const QString &message);

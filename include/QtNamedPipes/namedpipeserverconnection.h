@@ -46,7 +46,8 @@ public:
     QVariant customData() const;
     void setCustomData(const QVariant &data);
 
-    /// The number that identifies the connection within its server, counted from 1 in the order of arrival.
+    /// The number that identifies the connection within its server, counted from 1 in the order of
+    /// arrival.
     quint64 id() const;
     /// The HANDLE or file descriptor, for diagnosis only; -1 once it is released.
     qintptr handle() const;
@@ -55,7 +56,8 @@ public:
     /// True until clientConnected has been emitted.
     bool isOpening() const;
 
-    /// The client's process, as the system knew it when the client connected: a hint, not an identity.
+    /// The client's process, as the system knew it when the client connected: a hint, not an
+    /// identity.
     qint64 clientProcessId() const;
     /// The client's user: the uid on Linux, the SID on Windows, as text; empty when unknown.
     QString clientUserId() const;

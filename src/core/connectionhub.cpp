@@ -40,8 +40,9 @@ private:
     const std::shared_ptr<ConnectionHub> m_hub;
 };
 
-ConnectionHub::ConnectionHub(HubOwner *owner, QObject *eventTarget, std::shared_ptr<PipeEngine> engine,
-                             const HubSettings &settings, bool readContinuously)
+ConnectionHub::ConnectionHub(HubOwner *owner, QObject *eventTarget,
+                             std::shared_ptr<PipeEngine> engine, const HubSettings &settings,
+                             bool readContinuously)
     : m_owner(owner),
       m_engine(std::move(engine)),
       m_settings(settings),
@@ -89,8 +90,9 @@ void ConnectionHub::drain()
     while (deliverNext(&budget) && !budget.isSpent()) { }
 }
 
-/// Delivers what is first in line; false when nothing was. What is left afterwards has an event posted for it
-/// before a slot is called: a slot that runs an event loop of its own gets the rest there.
+/// Delivers what is first in line; false when nothing was. What is left afterwards has an event
+/// posted for it before a slot is called: a slot that runs an event loop of its own gets the rest
+/// there.
 bool ConnectionHub::deliverNext(DeliveryBudget *budget)
 {
     std::unique_lock<std::mutex> lock(m_readyMutex);
@@ -142,7 +144,8 @@ bool ConnectionHub::sendPending(Clock::time_point deadline)
     m_sendingTimedOut = false;
     m_engine->stopAccepting();
     closeConnections(NamedPipe::SendPending, deadline);
-    return waitForHandles(deadline + CancelTime) && !m_sendingTimedOut.load(std::memory_order_acquire);
+    return waitForHandles(deadline + CancelTime)
+            && !m_sendingTimedOut.load(std::memory_order_acquire);
 }
 
 void ConnectionHub::stop()
@@ -182,7 +185,8 @@ void ConnectionHub::abandon()
     detach();
     m_engine->stopAccepting();
     closeConnections(NamedPipe::CancelPending, {});
-    // A worker that deletes the server has its own connection's operations to finish after it has returned from here.
+    // A worker that deletes the server has its own connection's operations to finish after it has
+    // returned from here.
     if (!m_engine->isWorkerThread())
         waitForHandles(Clock::now() + CancelTime);
     m_engine->shutdown();
@@ -382,8 +386,8 @@ void ConnectionHub::accepted(std::shared_ptr<PipeEndpoint> endpoint)
 void ConnectionHub::refused(const PeerIdentity &peer)
 {
     m_refused.fetch_add(1, std::memory_order_relaxed);
-    qCInfo(lcServer, "refused a client: process %lld of user %ls", static_cast<long long>(peer.processId),
-           qUtf16Printable(peer.userId));
+    qCInfo(lcServer, "refused a client: process %lld of user %ls",
+           static_cast<long long>(peer.processId), qUtf16Printable(peer.userId));
 }
 
 void ConnectionHub::listenerFailed(const TransportError &error)

@@ -28,20 +28,22 @@ struct HubSettings
     qint64 maximumPendingWriteBytes = 64 * 1024 * 1024;
 };
 
-/// What a hub needs of the class whose connections it keeps: called with no lock held, on the delivering thread
-/// except where noted.
+/// What a hub needs of the class whose connections it keeps: called with no lock held, on the
+/// delivering thread except where noted.
 class HubOwner
 {
 public:
     virtual ~HubOwner() = default;
     /// On the worker that accepted the client.
-    virtual std::unique_ptr<ConnectionFace> makeFace(const std::shared_ptr<PipeConnection> &connection) = 0;
+    virtual std::unique_ptr<ConnectionFace> makeFace(
+            const std::shared_ptr<PipeConnection> &connection) = 0;
     virtual void ready() = 0;
     virtual void errorOccurred(const TransportError &error) = 0;
 };
 
-/// From one start() to its stop(): the engine with its workers, the registry of connections, the statistics, and
-/// the way of events from the workers to the owner's thread (or straight to the slots in free-threaded mode).
+/// From one start() to its stop(): the engine with its workers, the registry of connections, the
+/// statistics, and the way of events from the workers to the owner's thread (or straight to the
+/// slots in free-threaded mode).
 class ConnectionHub final : public ListenerSink, public std::enable_shared_from_this<ConnectionHub>
 {
 public:
@@ -74,7 +76,8 @@ public:
     bool wantsMessageSent() const { return m_wantsMessageSent.load(std::memory_order_relaxed); }
     void setWantsMessageSent() { m_wantsMessageSent.store(true, std::memory_order_relaxed); }
 
-    std::vector<std::shared_ptr<PipeConnection>> connections() const; ///< the connected ones, in order of arrival
+    std::vector<std::shared_ptr<PipeConnection>> connections()
+            const; ///< the connected ones, in order of arrival
     int connectionCount() const { return m_openCount.load(std::memory_order_acquire); }
     NamedPipe::ServerStatistics statistics() const;
 
@@ -126,7 +129,8 @@ private:
 
     mutable std::mutex m_registryMutex; // guards the next four
     std::condition_variable m_registryChanged;
-    std::map<quint64, std::shared_ptr<PipeConnection>> m_connections; ///< until closed() is delivered
+    std::map<quint64, std::shared_ptr<PipeConnection>>
+            m_connections; ///< until closed() is delivered
     int m_places = 0; ///< reserved or taken
     int m_openHandles = 0;
     quint64 m_lastId = 0;

@@ -6,7 +6,8 @@
 namespace QtNamedPipes {
 
 DeliveryBudget::DeliveryBudget(Clock::duration time)
-    : m_deadline(Clock::now() + time), m_lastLook(m_deadline - time)
+    : m_deadline(Clock::now() + time),
+      m_lastLook(m_deadline - time)
 {
 }
 

@@ -21,7 +21,8 @@ public:
     /// A fragment that does not end its message; false when the message is now known to be larger
     /// than allowed (\a remaining: what the system says is still to come, 0 when it does not say).
     [[nodiscard]] bool addFragment(const char *data, qsizetype size, qint64 remaining);
-    /// The fragment that ends the message: into \a batch as its whole message. False when too large.
+    /// The fragment that ends the message: into \a batch as its whole message. False when too
+    /// large.
     [[nodiscard]] bool finish(const char *data, qsizetype size, MessageBatch &batch);
 
 private:

@@ -47,7 +47,8 @@ void BatchPool::give(MessageBatch &&batch)
         return;
     batch.clear();
     const std::lock_guard<std::mutex> lock(m_mutex);
-    const size_t maximum = qBound<size_t>(2, size_t(MaximumFreeBytes / m_blockSize), MaximumFreeBatches);
+    const size_t maximum =
+            qBound<size_t>(2, size_t(MaximumFreeBytes / m_blockSize), MaximumFreeBatches);
     if (m_free.size() < maximum)
         m_free.push_back(std::move(batch));
 }

@@ -14,7 +14,8 @@ static constexpr qsizetype SmallFrame = 4096;
 static constexpr qsizetype SmallestRead = 4096;
 
 FrameDecoder::FrameDecoder(qint64 maximumMessageSize)
-    : m_maximum(maximumMessageSize > 0 ? qMin(maximumMessageSize, MaximumFrameSize) : MaximumFrameSize)
+    : m_maximum(maximumMessageSize > 0 ? qMin(maximumMessageSize, MaximumFrameSize)
+                                       : MaximumFrameSize)
 {
 }
 
@@ -22,7 +23,8 @@ std::array<FrameDecoder::Region, 2> FrameDecoder::regions(MessageBatch &batch, q
 {
     Q_ASSERT(batch.block.size() >= SmallFrame + FrameHeaderSize);
     const qsizetype blockRoom = batch.block.size() - m_partial.size();
-    const qsizetype room = qsizetype(qBound<qint64>(qMin(SmallestRead, blockRoom), roughly, blockRoom));
+    const qsizetype room =
+            qsizetype(qBound<qint64>(qMin(SmallestRead, blockRoom), roughly, blockRoom));
     Region block { batch.block.data() + m_partial.size(), room };
     if (!m_inAssembly) {
         if (!m_partial.isEmpty())
@@ -99,7 +101,8 @@ void FrameDecoder::growAssembly()
 {
     if (m_arrived < m_assembly.size())
         return;
-    const qint64 room = qMin<qint64>(m_announced, qMax<qint64>(2 * qint64(m_arrived), 2 * SmallFrame));
+    const qint64 room =
+            qMin<qint64>(m_announced, qMax<qint64>(2 * qint64(m_arrived), 2 * SmallFrame));
     m_assembly.resize(qsizetype(room));
 }
 

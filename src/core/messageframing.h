@@ -12,7 +12,8 @@
 
 namespace QtNamedPipes {
 
-// The wire of stream sockets: a 32-bit big-endian length and the bytes, as QDataStream writes a QByteArray.
+// The wire of stream sockets: a 32-bit big-endian length and the bytes, as QDataStream writes a
+// QByteArray.
 
 constexpr qsizetype FrameHeaderSize = 4;
 /// QDataStream's null QByteArray: an empty message.
@@ -26,8 +27,8 @@ inline void writeFrameHeader(char *to, qsizetype messageSize)
 }
 
 /// Cuts a byte stream into messages. The caller reads into the regions and says how much came;
-/// small messages stay where they were read, a large one is assembled in memory of its own that grows with
-/// the bytes that have arrived and not with what its header announces.
+/// small messages stay where they were read, a large one is assembled in memory of its own that
+/// grows with the bytes that have arrived and not with what its header announces.
 class FrameDecoder
 {
 public:
@@ -39,12 +40,12 @@ public:
         char *data = nullptr;
         qsizetype size = 0;
     };
-    /// Where the next bytes belong: at first into the message in assembly, then into the batch's block.
-    /// At most \a roughly bytes of the block are offered, but always some.
+    /// Where the next bytes belong: at first into the message in assembly, then into the batch's
+    /// block. At most \a roughly bytes of the block are offered, but always some.
     std::array<Region, 2> regions(MessageBatch &batch, qint64 roughly);
 
-    /// \a size bytes were read into the regions. False when a header announces more than is allowed;
-    /// the messages before it are in the batch all the same.
+    /// \a size bytes were read into the regions. False when a header announces more than is
+    /// allowed; the messages before it are in the batch all the same.
     [[nodiscard]] bool consume(MessageBatch &batch, qsizetype size);
 
     /// Lets go of what has arrived of the message in assembly.

@@ -64,9 +64,12 @@ PipeConnection::Entry::~Entry()
         hub->handleReleased();
 }
 
-PipeConnection::PipeConnection(std::shared_ptr<ConnectionHub> hub, std::shared_ptr<PipeEndpoint> endpoint,
-                               quint64 id)
-    : m_hub(std::move(hub)), m_id(id), m_peer(endpoint->peer()), m_endpoint(std::move(endpoint))
+PipeConnection::PipeConnection(std::shared_ptr<ConnectionHub> hub,
+                               std::shared_ptr<PipeEndpoint> endpoint, quint64 id)
+    : m_hub(std::move(hub)),
+      m_id(id),
+      m_peer(endpoint->peer()),
+      m_endpoint(std::move(endpoint))
 {
 }
 
@@ -99,7 +102,8 @@ bool PipeConnection::write(const QByteArray &data, const QVariant &cookie, bool 
     Entry entry(*this);
     if (!isConnected()) {
         if (!isBroadcast)
-            reportError({ NamedPipe::NotConnected, 0, "", tr("asyncWrite: the connection is closed") });
+            reportError(
+                    { NamedPipe::NotConnected, 0, "", tr("asyncWrite: the connection is closed") });
         return false;
     }
     if (data.isEmpty())
@@ -107,16 +111,20 @@ bool PipeConnection::write(const QByteArray &data, const QVariant &cookie, bool 
     const qint64 size = data.size();
     if (size > m_hub->engine().maximumWriteSize()) {
         reportError({ NamedPipe::MessageTooLarge, 0, "",
-                      tr("asyncWrite: a message of %1 bytes is more than can be sent as one").arg(size) });
+                      tr("asyncWrite: a message of %1 bytes is more than can be sent as one")
+                              .arg(size) });
         return false;
     }
     const qint64 limit = m_hub->settings().maximumPendingWriteBytes;
-    const bool isQueueFull = m_bytesToWrite + size > limit || (m_messagesToWrite + 1) * QueueEntryCost > limit;
+    const bool isQueueFull =
+            m_bytesToWrite + size > limit || (m_messagesToWrite + 1) * QueueEntryCost > limit;
     // Sent messages that nobody has been told of take memory too.
     const bool areEventsFull = m_sentCookies.size() * QueueEntryCost > qMax(limit, LeastForEvents);
-    if ((hasUnsent() && isQueueFull) || areEventsFull) { // but one message of any size goes into an empty queue
+    if ((hasUnsent() && isQueueFull)
+        || areEventsFull) { // but one message of any size goes into an empty queue
         reportError({ NamedPipe::WriteQueueFull, 0, "",
-                      tr("asyncWrite: the client does not read, and %1 bytes are queued").arg(m_bytesToWrite) });
+                      tr("asyncWrite: the client does not read, and %1 bytes are queued")
+                              .arg(m_bytesToWrite) });
         return false;
     }
     m_queue.append({ data, cookie, isBroadcast });
@@ -221,12 +229,16 @@ void PipeConnection::dropped()
         m_hub->connectionDropped();
 }
 
-void PipeConnection::beginDraining(Entry &entry, NamedPipe::CloseReason reason, Clock::time_point deadline)
+void PipeConnection::beginDraining(Entry &entry, NamedPipe::CloseReason reason,
+                                   Clock::time_point deadline)
 {
     class DrainDeadline final : public EngineTask
     {
     public:
-        explicit DrainDeadline(std::weak_ptr<PipeConnection> connection) : m_connection(std::move(connection)) { }
+        explicit DrainDeadline(std::weak_ptr<PipeConnection> connection)
+            : m_connection(std::move(connection))
+        {
+        }
         void run() override
         {
             const auto connection = m_connection.lock();
@@ -236,10 +248,11 @@ void PipeConnection::beginDraining(Entry &entry, NamedPipe::CloseReason reason, 
             if (connection->m_state != State::Draining)
                 return;
             connection->m_hub->sendingTimedOut();
-            connection->beginClose(entry, NamedPipe::Failed,
-                                   { NamedPipe::ConnectionBroken, 0, "",
-                                     tr("the client did not read in time: %1 messages were not sent")
-                                             .arg(connection->m_messagesToWrite) });
+            connection
+                    ->beginClose(entry, NamedPipe::Failed,
+                                 { NamedPipe::ConnectionBroken, 0, "",
+                                   tr("the client did not read in time: %1 messages were not sent")
+                                           .arg(connection->m_messagesToWrite) });
         }
 
     private:
@@ -255,7 +268,8 @@ void PipeConnection::beginDraining(Entry &entry, NamedPipe::CloseReason reason, 
     updateReading(entry); // what arrives is dropped, and the client's own close is seen
 }
 
-void PipeConnection::beginClose(Entry &entry, NamedPipe::CloseReason reason, const TransportError &error)
+void PipeConnection::beginClose(Entry &entry, NamedPipe::CloseReason reason,
+                                const TransportError &error)
 {
     if (m_state == State::Closing || m_state == State::Closed)
         return;
@@ -283,7 +297,8 @@ void PipeConnection::leave(Entry &entry)
 void PipeConnection::abandonOperations()
 {
     Entry entry(*this);
-    // A worker that is in a slot of this connection goes on with the end when the slot has returned.
+    // A worker that is in a slot of this connection goes on with the end when the slot has
+    // returned.
     if (m_state != State::Closing || !m_endpoint || m_delivering)
         return;
     qCWarning(lcConnection, "connection %llu: the system did not complete %d operations in time",
@@ -301,7 +316,8 @@ void PipeConnection::releaseEndpoint(Entry &entry)
     endpoint->close();
     endpoint.reset();
     entry.lock();
-    if (m_peerGone && !m_closeError && m_lostMessages > 0) { // now that the endpoint has returned what it had
+    if (m_peerGone && !m_closeError
+        && m_lostMessages > 0) { // now that the endpoint has returned what it had
         m_closeError = { NamedPipe::ConnectionBroken, 0, "",
                          tr("the client closed before %1 messages were sent").arg(m_lostMessages) };
     }
@@ -329,10 +345,12 @@ bool PipeConnection::mayRead()
 
 void PipeConnection::updateReading(Entry &entry)
 {
-    if (m_reading || m_readEnded || m_state == State::Closing || m_state == State::Closed || !mayRead())
+    if (m_reading || m_readEnded || m_state == State::Closing || m_state == State::Closed
+        || !mayRead())
         return;
     const qint64 limit = m_hub->settings().maximumPendingReadBytes;
-    const qint64 roughly = m_state == State::Draining ? limit : qMax<qint64>(limit - m_pendingBytes, 1);
+    const qint64 roughly =
+            m_state == State::Draining ? limit : qMax<qint64>(limit - m_pendingBytes, 1);
     m_reading = true;
     enter(); // for the operation
     enter(); // for the call
@@ -349,7 +367,8 @@ void PipeConnection::received(MessageBatch &batch)
     if (m_state == State::Open) {
         keepMessages(batch);
         if (m_hub->settings().freeThreaded) {
-            // The next read starts when the slots have returned: that is the order, and the back pressure.
+            // The next read starts when the slots have returned: that is the order, and the back
+            // pressure.
             entry.unlock();
             deliverOnWorker();
             entry.lock();
@@ -375,7 +394,8 @@ void PipeConnection::keepMessages(MessageBatch &batch)
     m_hub->countReceived(count, bytes);
 
     const qsizetype from = batch.spans.empty() ? 0 : batch.spans.front().offset;
-    const qsizetype used = batch.spans.empty() ? 0 : batch.spans.back().offset + batch.spans.back().size - from;
+    const qsizetype used =
+            batch.spans.empty() ? 0 : batch.spans.back().offset + batch.spans.back().size - from;
     if (m_hub->settings().freeThreaded || used > batch.block.size() / 4) {
         m_inbox.push_back(std::move(batch));
         batch = MessageBatch();
@@ -428,13 +448,17 @@ void PipeConnection::startPump(Entry &entry)
     pump(entry);
 }
 
-/// Hands the queue to the endpoint until it is empty or an operation is pending. The caller has m_writing.
+/// Hands the queue to the endpoint until it is empty or an operation is pending. The caller has
+/// m_writing.
 void PipeConnection::pump(Entry &entry)
 {
     class PumpTask final : public EngineTask
     {
     public:
-        explicit PumpTask(std::shared_ptr<PipeConnection> connection) : m_connection(std::move(connection)) { }
+        explicit PumpTask(std::shared_ptr<PipeConnection> connection)
+            : m_connection(std::move(connection))
+        {
+        }
         void run() override
         {
             Entry entry(*m_connection);
@@ -462,7 +486,8 @@ void PipeConnection::pump(Entry &entry)
         entry.unlock();
         const WriteProgress progress = m_endpoint->startWrite(m_out.constData(), int(m_out.size()));
         entry.lock();
-        const bool goOn = progress.status != WriteProgress::Pending && applyProgress(entry, progress);
+        const bool goOn =
+                progress.status != WriteProgress::Pending && applyProgress(entry, progress);
         leave(entry);
         if (!goOn)
             return;
@@ -524,7 +549,8 @@ bool PipeConnection::applyProgress(Entry &entry, const WriteProgress &progress)
     return false;
 }
 
-/// Forgets the messages that cannot be sent any more; those in the endpoint's hands only when it has returned them.
+/// Forgets the messages that cannot be sent any more; those in the endpoint's hands only when it
+/// has returned them.
 void PipeConnection::dropUnsent(Entry &entry)
 {
     const auto drop = [&](QList<OutgoingMessage> &list, qsizetype from) {

@@ -41,9 +41,11 @@ public:
 ///
 /// States, each entered at most once and in this order:
 ///   Open      reads and writes are started
-///   Draining  asyncClose(SendPending): queued writes still go out, nothing new is taken, what arrives is dropped
+///   Draining  asyncClose(SendPending): queued writes still go out, nothing new is taken, and what
+///             arrives is dropped
 ///   Closing   the first reason is kept; what is in flight has been cancelled and is awaited
-///   Closed    nothing is in flight, the handle is released; remaining events, then closed(), are delivered
+///   Closed    nothing is in flight, the handle is released; what events remain are delivered,
+///             and closed() is the last
 ///
 /// Two questions, two answers: "may it be called closed?" is m_inFlight, a count under the mutex of
 /// every call into the endpoint and every operation it has outstanding; "may the memory go?" is
@@ -55,7 +57,8 @@ class PipeConnection final : public EndpointSink,
                              public std::enable_shared_from_this<PipeConnection>
 {
 public:
-    PipeConnection(std::shared_ptr<ConnectionHub> hub, std::shared_ptr<PipeEndpoint> endpoint, quint64 id);
+    PipeConnection(std::shared_ptr<ConnectionHub> hub, std::shared_ptr<PipeEndpoint> endpoint,
+                   quint64 id);
     ~PipeConnection() override;
 
     /// Worker: takes the face and starts reading.
@@ -70,14 +73,18 @@ public:
     const PeerIdentity &peer() const { return m_peer; }
     qintptr handle() const;
     bool isConnected() const { return m_connected.load(std::memory_order_acquire); }
-    bool isOpening() const { return isConnected() && !m_openedDelivered.load(std::memory_order_acquire); }
+    bool isOpening() const
+    {
+        return isConnected() && !m_openedDelivered.load(std::memory_order_acquire);
+    }
     QSharedPointer<QObject> object() const; ///< null before open() and after closed()
     qint64 bytesToWrite() const;
     NamedPipe::CloseReason closeReason() const;
     NamedPipe::Statistics statistics() const;
 
     // What the hub asks for.
-    /// Ends the connection because the server stops; with SendPending until \a deadline at the latest.
+    /// Ends the connection because the server stops; with SendPending until \a deadline at the
+    /// latest.
     void stop(NamedPipe::CloseMode mode, Clock::time_point deadline);
     /// The system did not give back an operation in time: releases the handle all the same.
     void abandonOperations();
@@ -108,12 +115,16 @@ private:
     enum class State { Open, Draining, Closing, Closed };
     using Lock = std::unique_lock<std::mutex>;
 
-    /// The way in: holds the mutex; when it is released, tells the hub what has happened and lets go
-    /// of what must not be destroyed under the mutex, for the destructor may be the user's.
+    /// The way in: holds the mutex; when it is released, tells the hub what has happened and lets
+    /// go of what must not be destroyed under the mutex, for the destructor may be the user's.
     class Entry : public Lock
     {
     public:
-        explicit Entry(PipeConnection &connection) : Lock(connection.m_mutex), m_connection(connection) { }
+        explicit Entry(PipeConnection &connection)
+            : Lock(connection.m_mutex),
+              m_connection(connection)
+        {
+        }
         ~Entry();
         Entry(const Entry &) = delete;
         Entry &operator=(const Entry &) = delete;
@@ -167,7 +178,9 @@ private:
     const quint64 m_id;
     const PeerIdentity m_peer;
     std::atomic<bool> m_connected { true };
-    std::atomic<bool> m_continueDelivery { true }; ///< false: received messages are dropped, not delivered
+    std::atomic<bool> m_continueDelivery {
+        true
+    }; ///< false: received messages are dropped, not delivered
     std::atomic<int> m_requestCount { 0 }; ///< m_requests.size(), for a look without the lock
     std::atomic<bool> m_openedDelivered { false };
 
@@ -198,7 +211,8 @@ private:
     qint64 m_bytesToWrite = 0;
     qint64 m_messagesToWrite = 0;
     qint64 m_corkedBytes = 0;
-    qint64 m_lostMessages = 0; ///< taken by write(), no broadcast, and never sent because the client left
+    qint64 m_lostMessages =
+            0; ///< taken by write(), no broadcast, and never sent because the client left
 
     QList<QVariant> m_sentCookies; ///< messageSent() events to deliver
     QList<TransportError> m_errors; ///< errorOccurred() events to deliver
@@ -209,7 +223,8 @@ private:
     bool m_delivering = false; ///< free-threaded: a worker is in deliver()
     bool m_deliverAgain = false;
 
-    // The delivering thread's own: the batches it has taken, and where it stands in the first of them.
+    // The delivering thread's own: the batches it has taken, and where it stands in the first of
+    // them.
     std::vector<MessageBatch> m_taken;
     size_t m_takenIndex = 0;
     size_t m_spanIndex = 0;

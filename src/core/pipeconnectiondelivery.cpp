@@ -179,7 +179,8 @@ bool PipeConnection::deliverMessages(Entry &entry, DeliveryBudget *budget, int *
             cork.set(hasNextMessage() ? this : nullptr);
             emitGuarded([&] { m_face->messageReceived(cookie, data); });
             --*quantum;
-            if (*quantum <= 0 || m_hub->isSilent() || !m_continueDelivery || (budget && budget->isSpent()))
+            if (*quantum <= 0 || m_hub->isSilent() || !m_continueDelivery
+                || (budget && budget->isSpent()))
                 break;
         }
     }
@@ -209,7 +210,8 @@ bool PipeConnection::hasNextMessage()
     return false;
 }
 
-/// The next message as a QByteArray of its own: the one that \a data holds when no slot has kept it.
+/// The next message as a QByteArray of its own: the one that \a data holds when no slot has kept
+/// it.
 void PipeConnection::nextMessage(QByteArray *data)
 {
     MessageBatch &batch = m_taken[m_takenIndex];

@@ -25,7 +25,8 @@ static QString nameFault(const QString &name)
         return tr("pass the leaf name only, without \\\\.\\pipe\\");
     if (name.contains(QLatin1Char('\\')) || name.contains(QLatin1Char('/')))
         return tr("a pipe name cannot contain \\ or /");
-    if (std::any_of(name.cbegin(), name.cend(), [](QChar c) { return c.category() == QChar::Other_Control; }))
+    if (std::any_of(name.cbegin(), name.cend(),
+                    [](QChar c) { return c.category() == QChar::Other_Control; }))
         return tr("a pipe name cannot contain NUL or another control character");
     if (!name.isValidUtf16())
         return tr("a pipe name must be valid Unicode text");

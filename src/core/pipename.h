@@ -8,7 +8,8 @@
 
 namespace QtNamedPipes {
 
-/// What is wrong with \a name as the name of a pipe, as the error that start() reports; NoError when it is good.
+/// What is wrong with \a name as the name of a pipe, as the error that start() reports; NoError
+/// when it is good.
 TransportError checkPipeName(const QString &name);
 
 } // namespace QtNamedPipes

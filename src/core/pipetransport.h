@@ -70,7 +70,8 @@ enum class ReadEnd {
     Failed, ///< for the reason that comes with it
 };
 
-/// Where an endpoint reports to: the connection. May be called on any thread; emits nothing except in received().
+/// Where an endpoint reports to: the connection. May be called on any thread; emits nothing except
+/// in received().
 class EndpointSink
 {
 public:
@@ -88,14 +89,15 @@ public:
 };
 
 /// One connected end of a pipe. The connection brackets every call: none comes during or after
-/// close(), and close() comes only when no read and no write is outstanding (or, when an
-/// operating system never gave an operation back, after a second: late completions must then be harmless).
+/// close(), and close() comes only when no read and no write is outstanding (or, when an operating
+/// system never gave an operation back, after a second: late completions must then be harmless).
 class PipeEndpoint
 {
 public:
     virtual ~PipeEndpoint() = default;
 
-    /// Comes first, and only remembers: the endpoint keeps the sink alive for as long as it lives itself.
+    /// Comes first, and only remembers: the endpoint keeps the sink alive for as long as it lives
+    /// itself.
     virtual void attach(std::shared_ptr<EndpointSink> sink) = 0;
 
     virtual qintptr handle() const = 0;
@@ -107,12 +109,13 @@ public:
     virtual void startRead(qint64 roughly) = 0;
 
     /// Sends \a count messages in order. They stay where they are until the operation is over.
-    /// Never called again before that. Returns at once: when it is over, with how it ended; else with
-    /// Pending and nothing accepted, and everything is reported to writeProgressed(), which may
-    /// come before this has returned. Any thread.
+    /// Never called again before that. Returns at once: when it is over, with how it ended; else
+    /// with Pending and nothing accepted, and everything is reported to writeProgressed(), which
+    /// may come before this has returned. Any thread.
     virtual WriteProgress startWrite(const OutgoingMessage *messages, int count) = 0;
 
-    /// Ends what is outstanding soon, each with its own report. Nothing is started afterwards. Any thread.
+    /// Ends what is outstanding soon, each with its own report. Nothing is started afterwards. Any
+    /// thread.
     virtual void cancel() = 0;
 
     /// Releases the handle. What the system has accepted still reaches the client.
@@ -134,7 +137,8 @@ public:
     virtual void accepted(std::shared_ptr<PipeEndpoint> endpoint) = 0;
     /// A client was turned away because of who it is.
     virtual void refused(const PeerIdentity &peer) = 0;
-    /// Accepting has run into trouble; the listener goes on by itself, with back-off. Once per episode.
+    /// Accepting has run into trouble; the listener goes on by itself, with back-off. Once per
+    /// episode.
     virtual void listenerFailed(const TransportError &error) = 0;
 };
 
@@ -162,7 +166,8 @@ struct EngineSettings
 
 using Clock = std::chrono::steady_clock;
 
-/// A completion port or an epoll instance, with its workers. Used for one start() to one shutdown().
+/// A completion port or an epoll instance, with its workers. Used for one start() to one
+/// shutdown().
 class PipeEngine
 {
 public:
@@ -177,12 +182,15 @@ public:
     virtual TransportError start() = 0;
 
     /// Claims the name: clients can connect from now on, and wait.
-    virtual TransportError listen(const ListenSettings &settings, std::shared_ptr<ListenerSink> sink) = 0;
+    virtual TransportError listen(const ListenSettings &settings,
+                                  std::shared_ptr<ListenerSink> sink) = 0;
     /// Lets clients in, those that wait already and those that come.
     virtual void startAccepting() = 0;
-    /// No accepted() begins after this has returned; the name is kept until shutdown(). Any thread, also a worker.
+    /// No accepted() begins after this has returned; the name is kept until shutdown(). Any thread,
+    /// also a worker.
     virtual void stopAccepting() = 0;
-    /// A place of maxConnections, and with it a handle of the system, has become free. Any thread; harmless after shutdown().
+    /// A place of maxConnections, and with it a handle of the system, has become free. Any thread;
+    /// harmless after shutdown().
     virtual void placeFreed() = 0;
 
     /// Runs \a task on a worker, soon or at \a when. Any thread; forgets it after shutdown().
@@ -192,14 +200,15 @@ public:
     /// True on a worker of this engine.
     virtual bool isWorkerThread() const = 0;
 
-    /// Frees the name and every handle and ends the workers; tasks that have not begun are dropped. Waits for
-    /// the workers, except for the calling one when it is a worker itself: that one ends, and lets go
-    /// of the engine, when it returns to its loop.
+    /// Frees the name and every handle and ends the workers; tasks that have not begun are dropped.
+    /// Waits for the workers, except for the calling one when it is a worker itself: that one ends,
+    /// and lets go of the engine, when it returns to its loop.
     virtual void shutdown() = 0;
 };
 
 /// The engine of this platform.
-std::shared_ptr<PipeEngine> createPlatformEngine(const EngineSettings &settings, qsizetype bufferSize);
+std::shared_ptr<PipeEngine> createPlatformEngine(const EngineSettings &settings,
+                                                 qsizetype bufferSize);
 /// `\\.\pipe\Name` or the path of the socket.
 QString platformPipePath(const QString &name);
 /// What the platform has against \a name beyond the common rules: a sentence, or nothing.

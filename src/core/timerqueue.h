@@ -13,7 +13,8 @@
 
 namespace QtNamedPipes {
 
-/// What an engine has to do later; its workers wait no longer than until the next of these. Thread-safe.
+/// What an engine has to do later; its workers wait no longer than until the next of these.
+/// Thread-safe.
 class TimerQueue
 {
 public:

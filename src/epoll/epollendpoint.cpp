@@ -32,8 +32,12 @@ static QString tr(const char *text)
     return QCoreApplication::translate("NamedPipe", text);
 }
 
-EpollEndpoint::EpollEndpoint(std::shared_ptr<EpollEngine> engine, UnixFd fd, const PeerIdentity &peer)
-    : m_engine(std::move(engine)), m_peer(peer), m_fd(std::move(fd)), m_decoder(m_engine->maximumMessageSize())
+EpollEndpoint::EpollEndpoint(std::shared_ptr<EpollEngine> engine, UnixFd fd,
+                             const PeerIdentity &peer)
+    : m_engine(std::move(engine)),
+      m_peer(peer),
+      m_fd(std::move(fd)),
+      m_decoder(m_engine->maximumMessageSize())
 {
 }
 
@@ -59,7 +63,8 @@ void EpollEndpoint::close()
     // A socket that is closed with data unread tells its peer of a reset instead of the end.
     if (!m_hasEnd) {
         char unread[16 * 1024];
-        for (int i = 0; i < 64 && ::recv(m_fd.get(), unread, sizeof unread, MSG_DONTWAIT) > 0; ++i) { }
+        for (int i = 0; i < 64 && ::recv(m_fd.get(), unread, sizeof unread, MSG_DONTWAIT) > 0;
+             ++i) { }
     }
     m_engine->unwatch(m_fd.get(), m_key);
     m_fd.reset();
@@ -115,7 +120,8 @@ bool EpollEndpoint::endReading()
     return true;
 }
 
-/// Reads for as long as reads are wanted and there is something to read. On a worker; elsewhere only to answer a cancelled read.
+/// Reads for as long as reads are wanted and there is something to read. On a worker; elsewhere
+/// only to answer a cancelled read.
 void EpollEndpoint::tryReadOnWorker()
 {
     if (!beginReading())
@@ -153,7 +159,8 @@ void EpollEndpoint::tellHangUp()
         m_sink->hangUpSeen();
 }
 
-/// One system call and what comes of it. False when it must be tried again later; that has been arranged.
+/// One system call and what comes of it. False when it must be tried again later; that has been
+/// arranged.
 bool EpollEndpoint::readOnce(MessageBatch &batch)
 {
     iovec vectors[2];
@@ -182,14 +189,16 @@ bool EpollEndpoint::readOnce(MessageBatch &batch)
     }
 
     if (size > 0) {
-        // A read that was not filled has emptied the socket, and an edge will tell of more; unless the end is there
-        // already, or the client has sent descriptors along (which are not taken): they end a read early.
+        // A read that was not filled has emptied the socket, and an edge will tell of more; unless
+        // the end is there already, or the client has sent descriptors along (which are not taken):
+        // they end a read early.
         if (size == room || (message.msg_flags & MSG_CTRUNC) || (m_read.load() & HungUp))
             m_read.fetch_or(Ready);
         decode(batch, size);
     } else if (m_decoder.isInsideFrame()) {
         foundEnd(ReadEnd::Failed,
-                 { NamedPipe::TruncatedMessage, code, "recvmsg", tr("the client closed in the middle of a message") });
+                 { NamedPipe::TruncatedMessage, code, "recvmsg",
+                   tr("the client closed in the middle of a message") });
     } else if (code == 0 || code == ECONNRESET) {
         foundEnd(ReadEnd::PeerClosed, {});
     } else {
@@ -217,7 +226,8 @@ void EpollEndpoint::decode(MessageBatch &batch, qsizetype size)
         m_decoder.reset();
         foundEnd(ReadEnd::Failed,
                  { NamedPipe::ResourceExhausted, 0, "",
-                   tr("there is no memory for a message of %1 bytes").arg(m_decoder.announcedSize()) });
+                   tr("there is no memory for a message of %1 bytes")
+                           .arg(m_decoder.announcedSize()) });
     }
 }
 
@@ -238,7 +248,8 @@ void EpollEndpoint::endRead(ReadEnd end, const TransportError &error)
 
 // --- Writing ---
 
-/// The frames of the next system call: headers and small messages copied together, large ones where they lie.
+/// The frames of the next system call: headers and small messages copied together, large ones where
+/// they lie.
 class EpollEndpoint::SendBatch
 {
 public:
@@ -299,7 +310,9 @@ private:
 class EpollEndpoint::WriteRetry final : public EngineTask
 {
 public:
-    explicit WriteRetry(std::shared_ptr<EpollEndpoint> endpoint) : m_endpoint(std::move(endpoint)) { }
+    explicit WriteRetry(std::shared_ptr<EpollEndpoint> endpoint) : m_endpoint(std::move(endpoint))
+    {
+    }
     void run() override
     {
         if (m_endpoint->takeWaiting())
@@ -358,8 +371,9 @@ void EpollEndpoint::continueWrite()
     }
 }
 
-/// Gives the write to whoever hears of room. Signalled: that has happened already, and the write is the caller's still;
-/// Idle: it was cancelled meanwhile. Otherwise nothing of the write is the caller's any more.
+/// Gives the write to whoever hears of room. Signalled: that has happened already, and the write is
+/// the caller's still; Idle: it was cancelled meanwhile. Otherwise nothing of the write is the
+/// caller's any more.
 EpollEndpoint::Room EpollEndpoint::waitForRoom()
 {
     m_room = Room::Arming;
@@ -368,7 +382,8 @@ EpollEndpoint::Room EpollEndpoint::waitForRoom()
     if (!m_room.compare_exchange_strong(expected, Room::Waiting))
         return Room::Signalled;
     if (exhausted)
-        m_engine->postAt(Clock::now() + ExhaustionWait, std::make_shared<WriteRetry>(shared_from_this()));
+        m_engine->postAt(Clock::now() + ExhaustionWait,
+                         std::make_shared<WriteRetry>(shared_from_this()));
     if ((m_read.load() & Cancelled) && takeWaiting())
         return Room::Idle;
     return Room::Waiting;
@@ -400,7 +415,8 @@ WriteProgress EpollEndpoint::send()
             break;
         }
         SendBatch batch;
-        for (int i = m_index; i < m_count && batch.add(m_messages[i].data, i == m_index ? m_offset : 0); ++i) { }
+        for (int i = m_index;
+             i < m_count && batch.add(m_messages[i].data, i == m_index ? m_offset : 0); ++i) { }
         const ssize_t size = batch.send(m_fd.get());
         const int code = size < 0 ? errno : 0;
         if (code == EINTR)

@@ -14,8 +14,9 @@
 
 namespace QtNamedPipes {
 
-/// One connected socket. Watched edge-triggered, once and for all: what an edge has told is kept in m_read until a read
-/// is wanted, so that a paused connection costs nothing, not even when its client hangs up.
+/// One connected socket. Watched edge-triggered, once and for all: what an edge has told is kept in
+/// m_read until a read is wanted, so that a paused connection costs nothing, not even when its
+/// client hangs up.
 class EpollEndpoint final : public PipeEndpoint,
                             public EpollHandler,
                             public EngineTask,
@@ -47,8 +48,8 @@ private:
         Running = 0x10,
         HangUpTold = 0x20,
     };
-    /// A write that the socket did not take whole. The handler goes on with it when it is Waiting; while the
-    /// other thread is still Arming the watch it leaves word instead.
+    /// A write that the socket did not take whole. The handler goes on with it when it is Waiting;
+    /// while the other thread is still Arming the watch it leaves word instead.
     enum class Room { Idle, Arming, Signalled, Waiting };
     class SendBatch;
     class WriteRetry;
@@ -79,7 +80,8 @@ private:
     std::atomic<qint64> m_roughly { 0 };
     // Of the thread that has set Running.
     FrameDecoder m_decoder;
-    bool m_hasEnd = false; ///< the end was found behind messages: it is told to the next startRead()
+    bool m_hasEnd =
+            false; ///< the end was found behind messages: it is told to the next startRead()
     ReadEnd m_end = ReadEnd::PeerClosed;
     TransportError m_endError;
 

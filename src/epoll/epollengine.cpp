@@ -26,7 +26,8 @@ static constexpr quint64 WakeKey = 0;
 
 static thread_local const EpollEngine *currentEngine = nullptr;
 
-std::shared_ptr<PipeEngine> createPlatformEngine(const EngineSettings &settings, qsizetype bufferSize)
+std::shared_ptr<PipeEngine> createPlatformEngine(const EngineSettings &settings,
+                                                 qsizetype bufferSize)
 {
     return std::make_shared<EpollEngine>(settings, bufferSize);
 }
@@ -71,7 +72,8 @@ std::shared_ptr<EpollHandler> EpollHandlers::find(quint64 key) const
 // --- EpollEngine ---
 
 EpollEngine::EpollEngine(const EngineSettings &settings, qsizetype bufferSize)
-    : m_settings(settings), m_pool(qMax(bufferSize, SmallestBlock))
+    : m_settings(settings),
+      m_pool(qMax(bufferSize, SmallestBlock))
 {
 }
 
@@ -109,7 +111,8 @@ TransportError EpollEngine::start()
     return {};
 }
 
-TransportError EpollEngine::listen(const ListenSettings &settings, std::shared_ptr<ListenerSink> sink)
+TransportError EpollEngine::listen(const ListenSettings &settings,
+                                   std::shared_ptr<ListenerSink> sink)
 {
     auto listener = std::make_shared<EpollListener>(*this, std::move(sink), settings.access);
     if (TransportError error = listener->claim(settings))
@@ -241,8 +244,8 @@ void EpollEngine::work()
         ++m_running;
         m_changed.notify_all();
     }
-    // With several workers each takes one event at a time: what it has fetched would wait behind a slow slot
-    // while another worker is free.
+    // With several workers each takes one event at a time: what it has fetched would wait behind a
+    // slow slot while another worker is free.
     epoll_event events[64];
     const int maximum = m_settings.threads == 1 ? 64 : 1;
     while (!m_quit) {
@@ -254,7 +257,8 @@ void EpollEngine::work()
             const std::lock_guard<std::mutex> lock(m_mutex);
             idle = m_tasks.empty() && !m_quit;
         }
-        const int count = unixCalls().epoll_wait(m_epoll.get(), events, maximum, idle ? m_timers.millisecondsToNext() : 0);
+        const int count = unixCalls().epoll_wait(m_epoll.get(), events, maximum,
+                                                 idle ? m_timers.millisecondsToNext() : 0);
         m_waiting.fetch_sub(1);
         keepTimersWatched();
         for (int i = 0; i < count; ++i) {
@@ -288,7 +292,8 @@ bool EpollEngine::runTask()
     return true;
 }
 
-/// What this worker turns to may take long, and it may be the only one that knows when the next timer is due.
+/// What this worker turns to may take long, and it may be the only one that knows when the next
+/// timer is due.
 void EpollEngine::keepTimersWatched()
 {
     if (m_settings.threads > 1 && !m_timers.isEmpty() && m_waiting.load() > 0)

@@ -29,8 +29,9 @@ public:
     virtual void handle(quint32 events) = 0;
 };
 
-/// Descriptors, each with its handler. An event names its descriptor by a key that is never used again, so that
-/// one that a worker has fetched already finds nobody when another worker has closed the descriptor.
+/// Descriptors, each with its handler. An event names its descriptor by a key that is never used
+/// again, so that one that a worker has fetched already finds nobody when another worker has closed
+/// the descriptor.
 class EpollHandlers
 {
 public:
@@ -60,7 +61,8 @@ public:
     qint64 maximumWriteSize() const override;
     BatchPool &pool() override { return m_pool; }
     TransportError start() override;
-    TransportError listen(const ListenSettings &settings, std::shared_ptr<ListenerSink> sink) override;
+    TransportError listen(const ListenSettings &settings,
+                          std::shared_ptr<ListenerSink> sink) override;
     void startAccepting() override;
     void stopAccepting() override;
     void placeFreed() override;
@@ -71,8 +73,8 @@ public:
 
     // For endpoints and the listener.
     qint64 maximumMessageSize() const { return m_settings.maximumMessageSize; }
-    /// Watches \a fd for \a events. \a key is set before the first event can come; false and errno when the
-    /// system refuses.
+    /// Watches \a fd for \a events. \a key is set before the first event can come; false and errno
+    /// when the system refuses.
     bool watch(int fd, quint32 events, std::shared_ptr<EpollHandler> handler, quint64 *key);
     bool rewatch(int fd, quint32 events, quint64 key);
     void unwatch(int fd, quint64 key);

@@ -27,7 +27,9 @@ static constexpr quint32 AcceptEvents = EPOLLIN | EPOLLONESHOT;
 
 EpollListener::EpollListener(EpollEngine &engine, std::shared_ptr<ListenerSink> sink,
                              NamedPipe::AccessOptions access)
-    : m_engine(engine), m_access(access), m_sink(std::move(sink))
+    : m_engine(engine),
+      m_access(access),
+      m_sink(std::move(sink))
 {
 }
 
@@ -73,8 +75,9 @@ void EpollListener::rearm()
 {
     if (!m_sink)
         return;
-    const bool isArmed = m_key == 0 ? m_engine.watch(m_name.socket(), AcceptEvents, shared_from_this(), &m_key)
-                                    : m_engine.rewatch(m_name.socket(), AcceptEvents, m_key);
+    const bool isArmed = m_key == 0
+            ? m_engine.watch(m_name.socket(), AcceptEvents, shared_from_this(), &m_key)
+            : m_engine.rewatch(m_name.socket(), AcceptEvents, m_key);
     if (!isArmed)
         trouble(errno, "epoll_ctl");
 }
@@ -118,12 +121,13 @@ EpollListener::Outcome EpollListener::acceptOne()
         m_sink->refused(peer);
         return Outcome::Accepted;
     }
-    m_sink->accepted(std::make_shared<EpollEndpoint>(m_engine.shared_from_this(), std::move(fd), peer));
+    m_sink->accepted(
+            std::make_shared<EpollEndpoint>(m_engine.shared_from_this(), std::move(fd), peer));
     return Outcome::Accepted;
 }
 
-/// Accepting has failed. The client still waits in the backlog, so that listening on would spin: the next try is
-/// after a while, or when a descriptor has become free.
+/// Accepting has failed. The client still waits in the backlog, so that listening on would spin:
+/// the next try is after a while, or when a descriptor has become free.
 EpollListener::Outcome EpollListener::trouble(int code, const char *operation)
 {
     class Retry final : public EngineTask
@@ -146,7 +150,8 @@ EpollListener::Outcome EpollListener::trouble(int code, const char *operation)
     if (!m_inTrouble)
         m_sink->listenerFailed(unixError(code, operation));
     m_inTrouble = true;
-    m_backOff = std::clamp<std::chrono::milliseconds>(2 * m_backOff, ShortestBackOff, LongestBackOff);
+    m_backOff =
+            std::clamp<std::chrono::milliseconds>(2 * m_backOff, ShortestBackOff, LongestBackOff);
     m_waitsForPlace = true;
     m_engine.postAt(Clock::now() + m_backOff, std::make_shared<Retry>(weak_from_this()));
     return Outcome::Trouble;

@@ -18,7 +18,8 @@ namespace QtNamedPipes {
 class EpollListener final : public EpollHandler, public std::enable_shared_from_this<EpollListener>
 {
 public:
-    EpollListener(EpollEngine &engine, std::shared_ptr<ListenerSink> sink, NamedPipe::AccessOptions access);
+    EpollListener(EpollEngine &engine, std::shared_ptr<ListenerSink> sink,
+                  NamedPipe::AccessOptions access);
 
     TransportError claim(const ListenSettings &settings);
     void start();

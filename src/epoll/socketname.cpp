@@ -27,7 +27,8 @@ static QString tr(const char *text)
 
 QString platformPipePath(const QString &name)
 {
-    return QDir::tempPath() + QLatin1Char('/') + name; // where QLocalServer and QLocalSocket have it
+    return QDir::tempPath() + QLatin1Char('/')
+            + name; // where QLocalServer and QLocalSocket have it
 }
 
 QString platformNameFault(const QString &name)
@@ -35,7 +36,9 @@ QString platformNameFault(const QString &name)
     const qsizetype length = QFile::encodeName(platformPipePath(name)).size();
     const qsizetype maximum = qsizetype(sizeof(sockaddr_un::sun_path)) - 1;
     if (length > maximum)
-        return tr("the pipe name is too long: its socket path has %1 bytes, the system allows %2").arg(length).arg(maximum);
+        return tr("the pipe name is too long: its socket path has %1 bytes, the system allows %2")
+                .arg(length)
+                .arg(maximum);
     return {};
 }
 
@@ -61,7 +64,8 @@ TransportError SocketName::claim(const QString &name, int backlog, NamedPipe::Ac
 {
     m_path = QFile::encodeName(platformPipePath(name));
     // No pipe name begins with a dot, so that no pipe's socket is another's lock file.
-    if (TransportError error = lock(QFile::encodeName(platformPipePath(u'.' + name + QLatin1String(".lock")))))
+    if (TransportError error =
+                lock(QFile::encodeName(platformPipePath(u'.' + name + QLatin1String(".lock")))))
         return error;
     if (TransportError error = removeStale())
         return error;
@@ -75,7 +79,8 @@ TransportError SocketName::claim(const QString &name, int backlog, NamedPipe::Ac
     if (::fchmod(m_socket.get(), S_IRUSR | S_IWUSR) != 0)
         return unixError(errno, "fchmod");
     const sockaddr_un address = addressOf(m_path);
-    if (calls.bind(m_socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0)
+    if (calls.bind(m_socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address)
+        != 0)
         return unixError(errno, "bind");
     struct stat file;
     if (::lstat(m_path.constData(), &file) != 0)
@@ -90,21 +95,25 @@ TransportError SocketName::claim(const QString &name, int backlog, NamedPipe::Ac
     return {};
 }
 
-/// Takes the lock file. It is removed with the name, so that a file that was locked may be one that is
-/// no longer at its path: then another server has come and gone, and the next try decides.
+/// Takes the lock file. It is removed with the name, so that a file that was locked may be one that
+/// is no longer at its path: then another server has come and gone, and the next try decides.
 TransportError SocketName::lock(const QByteArray &path)
 {
     for (;;) {
-        UnixFd file(::open(path.constData(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
+        UnixFd file(::open(path.constData(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+                           S_IRUSR | S_IWUSR));
         if (!file)
-            return unixError(errno, "open", tr("cannot open the lock file %1").arg(QFile::decodeName(path)));
+            return unixError(errno, "open",
+                             tr("cannot open the lock file %1").arg(QFile::decodeName(path)));
         if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
             const int code = errno;
             if (code == EINTR)
                 continue;
             if (code == EWOULDBLOCK) {
-                return { NamedPipe::NameInUse, code, "flock",
-                         tr("the name is served by a running server: %1").arg(QFile::decodeName(m_path)) };
+                return {
+                    NamedPipe::NameInUse, code, "flock",
+                    tr("the name is served by a running server: %1").arg(QFile::decodeName(m_path))
+                };
             }
             return unixError(code, "flock");
         }
@@ -152,7 +161,8 @@ void SocketName::release()
 {
     struct stat file;
     // Before the socket is closed: afterwards the file at the path could be a successor's.
-    if (m_isBound && ::lstat(m_path.constData(), &file) == 0 && file.st_dev == m_device && file.st_ino == m_inode)
+    if (m_isBound && ::lstat(m_path.constData(), &file) == 0 && file.st_dev == m_device
+        && file.st_ino == m_inode)
         ::unlink(m_path.constData());
     m_isBound = false;
     m_socket.reset();

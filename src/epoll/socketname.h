@@ -11,11 +11,12 @@
 
 namespace QtNamedPipes {
 
-/// A claimed socket path: a listening socket that nobody else can take the name from while this lives.
+/// A claimed socket path: a listening socket that nobody else can take the name from while this
+/// lives.
 ///
-/// The claim is an exclusive flock on a file beside the socket; who holds it knows that a socket file of
-/// ours without a listener is a crashed server's, and may replace it. What is not a dead socket of
-/// this user is never removed.
+/// The claim is an exclusive flock on a file beside the socket; who holds it knows that a socket
+/// file of ours without a listener is a crashed server's, and may replace it. What is not a dead
+/// socket of this user is never removed.
 class SocketName
 {
 public:

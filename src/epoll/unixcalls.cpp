@@ -15,9 +15,13 @@ UnixCalls &unixCalls()
         ::epoll_wait,
         [](unsigned int value, int flags) { return ::eventfd(value, flags); },
         ::socket,
-        [](int fd, const sockaddr *address, socklen_t length) { return ::bind(fd, address, length); },
+        [](int fd, const sockaddr *address, socklen_t length) {
+            return ::bind(fd, address, length);
+        },
         ::listen,
-        [](int fd, sockaddr *address, socklen_t *length, int flags) { return ::accept4(fd, address, length, flags); },
+        [](int fd, sockaddr *address, socklen_t *length, int flags) {
+            return ::accept4(fd, address, length, flags);
+        },
         ::recvmsg,
         ::sendmsg,
     };

@@ -9,8 +9,8 @@
 
 namespace QtNamedPipes {
 
-/// The system calls of the engine that can fail in ways a test cannot bring about, replaceable by it.
-/// To be changed only while no engine runs.
+/// The system calls of the engine that can fail in ways a test cannot bring about, replaceable by
+/// it. To be changed only while no engine runs.
 struct UnixCalls
 {
     int (*epoll_create1)(int flags);

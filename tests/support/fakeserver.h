@@ -25,8 +25,8 @@ struct FakeEvent
     QString line() const;
 };
 
-/// What was delivered; checks what holds for every sequence of events: opened first and once, closed
-/// last and once, nothing else outside.
+/// What was delivered; checks what holds for every sequence of events: opened first and once,
+/// closed last and once, nothing else outside.
 class FakeLog
 {
 public:

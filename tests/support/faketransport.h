@@ -135,8 +135,8 @@ public:
     int placesFreed() const;
     bool isAccepting() const;
 
-    /// Runs the tasks that wait, and those that they post; returns how many. Leaves them alone where
-    /// there are workers.
+    /// Runs the tasks that wait, and those that they post; returns how many. Leaves them alone
+    /// where there are workers.
     int runTasks(int atMost = 10000);
     int taskCount() const;
     int timerCount() const;

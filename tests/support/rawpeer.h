@@ -34,8 +34,8 @@ public:
     /// The native code of the last failure, for messages of tests.
     long lastError() const;
 
-    /// Sends one message. False when the server is gone or time ran out; after a time-out the message
-    /// is still on its way: finishSending() waits for the rest of it.
+    /// Sends one message. False when the server is gone or time ran out; after a time-out the
+    /// message is still on its way: finishSending() waits for the rest of it.
     bool sendMessage(const QByteArray &message, Milliseconds timeout = defaultTimeout);
     bool finishSending(Milliseconds timeout = defaultTimeout);
     bool isSending() const;
@@ -44,7 +44,8 @@ public:
 
     /// The next whole message; nothing when time ran out or the server closed.
     std::optional<QByteArray> receiveMessage(Milliseconds timeout = defaultTimeout);
-    /// What one read of at most \a size bytes returned: knows no boundaries on Linux and in byte mode.
+    /// What one read of at most \a size bytes returned: knows no boundaries on Linux and in byte
+    /// mode.
     std::optional<QByteArray> receiveRaw(int size, Milliseconds timeout = defaultTimeout);
 
     /// True when the server has closed and everything it sent was received; false when a message

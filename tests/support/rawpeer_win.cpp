@@ -135,7 +135,8 @@ bool RawPeer::connectTo(const QString &name, Milliseconds timeout)
     close();
     d = std::make_unique<Private>(d->mode);
     for (;;) {
-        // Not GENERIC_WRITE: that asks for FILE_CREATE_PIPE_INSTANCE, too, which clients do not get.
+        // Not GENERIC_WRITE: that asks for FILE_CREATE_PIPE_INSTANCE, too, which clients do not
+        // get.
         d->pipe =
                 CreateFileW(path.c_str(), GENERIC_READ | FILE_WRITE_DATA | FILE_WRITE_ATTRIBUTES, 0,
                             nullptr, OPEN_EXISTING,

@@ -29,9 +29,10 @@ struct ServerEvent
 };
 
 /// Listens to every signal of a server, on whatever thread it comes, and checks what the contract
-/// says about any sequence of events: connected first and once, disconnected last and once, one object
-/// for one client, the right thread, never two events of a connection at a time. What it finds wrong
-/// fails the test when the recorder is destroyed. Hooks run inside the slot, as a user's code would.
+/// says about any sequence of events: connected first and once, disconnected last and once, one
+/// object for one client, the right thread, never two events of a connection at a time. What it
+/// finds wrong fails the test when the recorder is destroyed. Hooks run inside the slot, as a
+/// user's code would.
 class ServerRecorder
 {
 public:

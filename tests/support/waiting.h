@@ -16,7 +16,8 @@ inline constexpr std::chrono::milliseconds patience { 30000 };
 /// How long a test watches for something that must not happen.
 inline constexpr std::chrono::milliseconds quietTime { 150 };
 
-/// Runs the event loop of the calling thread until \a condition holds; false when \a timeout passed.
+/// Runs the event loop of the calling thread until \a condition holds; false when \a timeout
+/// passed.
 bool waitUntil(const std::function<bool()> &condition,
                std::chrono::milliseconds timeout = patience);
 

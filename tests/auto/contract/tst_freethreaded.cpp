@@ -300,7 +300,8 @@ void tst_FreeThreaded::autoConnectionReachesAnObjectOfAnotherThread()
 
 void tst_FreeThreaded::writesFromSlotsOfOtherConnectionsWork()
 {
-    // Each client's messages go to everybody, from whatever worker: no lock is held while slots run.
+    // Each client's messages go to everybody, from whatever worker: no lock is held while slots
+    // run.
     constexpr int clients = 4;
     const int count = scaled(200, 20);
     TestServer ts(ServerRecorder::CountOnly);

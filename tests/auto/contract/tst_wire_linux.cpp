@@ -13,7 +13,8 @@
 
 using namespace Qt::StringLiterals;
 
-/// The bytes on a Linux socket: a 32-bit big-endian length and the message. Nobody trusts the length.
+/// The bytes on a Linux socket: a 32-bit big-endian length and the message. Nobody trusts the
+/// length.
 class tst_WireLinux : public QObject
 {
     Q_OBJECT

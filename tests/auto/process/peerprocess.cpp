@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
 // SPDX-License-Identifier: MIT
 
-// peerprocess MODE NAME [NUMBER...]: a client or a server in a process of its own. It says on stdout
-// how far it is and waits for the end of stdin, so that it never outlives the test that started it.
+// peerprocess MODE NAME [NUMBER...]: a client or a server in a process of its own. It says on
+// stdout how far it is and waits for the end of stdin, so that it never outlives the test that
+// started it.
 //
 //   hold NAME             connects, sends "hold", waits
 //   die-idle NAME         connects, sends "last", dies

@@ -76,7 +76,8 @@ public:
     {
     }
 
-    /// One read that finds \a bytes; returns how many of them fitted, -1 when a message is too large.
+    /// One read that finds \a bytes; returns how many of them fitted, -1 when a message is too
+    /// large.
     qsizetype read(const char *bytes, qsizetype size, qint64 roughly = 1 << 20)
     {
         MessageBatch batch = m_pool.take();
