@@ -31,6 +31,15 @@ static QString tr(const char *text)
     return QCoreApplication::translate("NamedPipe", text);
 }
 
+/// True when nobody else has the bytes any more. QByteArray::isDetached() asks the same, but
+/// without the acquire that lets them be written over after another thread has been the last to
+/// read them.
+static bool isSoleOwner(QByteArray &data)
+{
+    const auto *const header = data.data_ptr().d_ptr();
+    return header && header->ref_.loadAcquire() == 1;
+}
+
 /// Corks a connection on this thread until its end, or until uncork().
 class PipeConnection::Cork
 {
@@ -224,7 +233,7 @@ void PipeConnection::nextMessage(QByteArray *data)
         if (span.offset == 0 && batch.spans.size() == 1 && size > batch.block.size() / 2) {
             *data = std::exchange(batch.block, QByteArray()); // it fills most of the block
             data->truncate(size);
-        } else if (size > 0 && data->isDetached() && data->capacity() >= size
+        } else if (size > 0 && isSoleOwner(*data) && data->capacity() >= size
                    && data->capacity() <= 2 * size + 512) {
             data->resize(size);
             std::memcpy(data->data(), batch.block.constData() + span.offset, size_t(size));

@@ -8,10 +8,12 @@
 #include "testserver.h"
 
 #include <QtCore/qelapsedtimer.h>
-#include <QtCore/qthread.h>
+#include <QtCore/qeventloop.h>
 #include <QtTest/QtTest>
 
 #include <atomic>
+#include <future>
+#include <thread>
 
 using namespace Qt::StringLiterals;
 
@@ -60,40 +62,34 @@ void tst_Marshalled::signalsComeOnTheServersThread()
 
 void tst_Marshalled::serverMayLiveInAWorkerThread()
 {
-    QThread thread;
-    thread.start();
-    QObject context;
-    context.moveToThread(&thread);
-    std::unique_ptr<TestServer> ts;
-    bool started = false;
-    QMetaObject::invokeMethod(
-            &context,
-            [&] {
-                ts = std::make_unique<TestServer>();
-                ts->recorder.onMessage() = [](const NamedPipeServerConnectionPtr &connection,
-                                              const QVariant &, const QByteArray &data) {
-                    connection->asyncWrite(data);
-                };
-                started = ts->start();
-            },
-            Qt::BlockingQueuedConnection);
-    QVERIFY(started);
+    struct Started
+    {
+        bool isRunning;
+        QString name;
+        QEventLoop *loop;
+    };
+    std::promise<Started> started;
+    std::promise<QStringList> ended;
+    std::thread thread([&] {
+        TestServer ts;
+        ts.recorder.onMessage() = [](const NamedPipeServerConnectionPtr &connection, const QVariant &,
+                                     const QByteArray &data) { connection->asyncWrite(data); };
+        QEventLoop loop;
+        const bool isRunning = ts.start();
+        started.set_value({ isRunning, ts.name(), &loop });
+        loop.exec();
+        ts.server.stop();
+        ended.set_value(ts.recorder.violations());
+    });
+    const Started server = started.get_future().get();
     // This thread never runs an event loop: the server has its own.
     RawPeer peer;
-    QVERIFY(peer.connectTo(ts->name()));
-    QVERIFY(peer.sendMessage("hello"_ba));
-    QCOMPARE(peer.receiveMessage(), "hello"_ba);
-    QStringList violations;
-    QMetaObject::invokeMethod(
-            &context,
-            [&] {
-                ts->server.stop();
-                violations = ts->recorder.violations();
-                ts.reset();
-            },
-            Qt::BlockingQueuedConnection);
-    thread.quit();
-    QVERIFY(thread.wait(int(patience.count())));
+    const bool isAnswered = server.isRunning && peer.connectTo(server.name)
+            && peer.sendMessage("hello"_ba) && peer.receiveMessage() == "hello"_ba;
+    QMetaObject::invokeMethod(server.loop, &QEventLoop::quit, Qt::QueuedConnection);
+    const QStringList violations = ended.get_future().get();
+    thread.join();
+    QVERIFY(isAnswered);
     QCOMPARE(violations, QStringList());
     QVERIFY(peer.atEnd());
 }
