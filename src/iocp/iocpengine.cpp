@@ -368,7 +368,7 @@ QString platformNameFault(const QString &name)
     const qsizetype longest = LongestPath - PipeFolder.size();
     if (name.size() <= longest)
         return {};
-    return QStringLiteral("a pipe name has at most %1 characters on Windows, this one has %2")
+    return QStringLiteral("the pipe name is too long: it has %2 characters, Windows allows %1")
             .arg(longest)
             .arg(name.size());
 }

@@ -72,7 +72,8 @@ void tst_Marshalled::serverMayLiveInAWorkerThread()
     std::promise<QStringList> ended;
     std::thread thread([&] {
         TestServer ts;
-        ts.recorder.onMessage() = [](const NamedPipeServerConnectionPtr &connection, const QVariant &,
+        ts.recorder.onMessage() = [](const NamedPipeServerConnectionPtr &connection,
+                                     const QVariant &,
                                      const QByteArray &data) { connection->asyncWrite(data); };
         QEventLoop loop;
         const bool isRunning = ts.start();
