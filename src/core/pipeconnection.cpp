@@ -5,8 +5,7 @@
 
 #include "core/connectionhub.h"
 #include "core/logging.h"
-
-#include <QtCore/qcoreapplication.h>
+#include "core/text.h"
 
 #include <climits>
 #include <cstring>
@@ -29,11 +28,6 @@ static constexpr int PumpRounds = 8;
 static constexpr std::chrono::seconds SendPendingDeadline { 5 };
 // Lists that a burst has made larger than this are freed when they are empty.
 static constexpr qsizetype KeptCapacity = 64;
-
-static QString tr(const char *text)
-{
-    return QCoreApplication::translate("NamedPipe", text);
-}
 
 template<typename T>
 static void emptyList(QList<T> &list)
@@ -102,8 +96,8 @@ bool PipeConnection::write(const QByteArray &data, const QVariant &cookie, bool 
     Entry entry(*this);
     if (!isConnected()) {
         if (!isBroadcast)
-            reportError(
-                    { NamedPipe::NotConnected, 0, "", tr("asyncWrite: the connection is closed") });
+            reportError({ NamedPipe::NotConnected, 0, "",
+                          Text::tr("asyncWrite: the connection is closed") });
         return false;
     }
     if (data.isEmpty())
@@ -111,7 +105,7 @@ bool PipeConnection::write(const QByteArray &data, const QVariant &cookie, bool 
     const qint64 size = data.size();
     if (size > m_hub->engine().maximumWriteSize()) {
         reportError({ NamedPipe::MessageTooLarge, 0, "",
-                      tr("asyncWrite: a message of %1 bytes is more than can be sent as one")
+                      Text::tr("asyncWrite: a message of %1 bytes is more than can be sent as one")
                               .arg(size) });
         return false;
     }
@@ -123,7 +117,7 @@ bool PipeConnection::write(const QByteArray &data, const QVariant &cookie, bool 
     if ((hasUnsent() && isQueueFull)
         || areEventsFull) { // but one message of any size goes into an empty queue
         reportError({ NamedPipe::WriteQueueFull, 0, "",
-                      tr("asyncWrite: the client does not read, and %1 bytes are queued")
+                      Text::tr("asyncWrite: the client does not read, and %1 bytes are queued")
                               .arg(m_bytesToWrite) });
         return false;
     }
@@ -248,11 +242,11 @@ void PipeConnection::beginDraining(Entry &entry, NamedPipe::CloseReason reason,
             if (connection->m_state != State::Draining)
                 return;
             connection->m_hub->sendingTimedOut();
-            connection
-                    ->beginClose(entry, NamedPipe::Failed,
-                                 { NamedPipe::ConnectionBroken, 0, "",
-                                   tr("the client did not read in time: %1 messages were not sent")
-                                           .arg(connection->m_messagesToWrite) });
+            connection->beginClose(
+                    entry, NamedPipe::Failed,
+                    { NamedPipe::ConnectionBroken, 0, "",
+                      Text::tr("the client did not read in time: %1 messages were not sent")
+                              .arg(connection->m_messagesToWrite) });
         }
 
     private:
@@ -318,8 +312,10 @@ void PipeConnection::releaseEndpoint(Entry &entry)
     entry.lock();
     if (m_peerGone && !m_closeError
         && m_lostMessages > 0) { // now that the endpoint has returned what it had
-        m_closeError = { NamedPipe::ConnectionBroken, 0, "",
-                         tr("the client closed before %1 messages were sent").arg(m_lostMessages) };
+        m_closeError = {
+            NamedPipe::ConnectionBroken, 0, "",
+            Text::tr("the client closed before %1 messages were sent").arg(m_lostMessages)
+        };
     }
     transition(State::Closed);
     m_signal = true;

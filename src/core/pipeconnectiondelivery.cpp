@@ -6,8 +6,8 @@
 #include "core/connectionhub.h"
 #include "core/logging.h"
 #include "core/pipeconnection.h"
+#include "core/text.h"
 
-#include <QtCore/qcoreapplication.h>
 #include <QtCore/qscopeguard.h>
 
 #include <climits>
@@ -25,11 +25,6 @@ static constexpr auto WorkerSlice = std::chrono::microseconds(1500);
 // The connection whose batch this thread is delivering, while more of the batch is to come:
 // its replies wait for each other. Only its own: a slow slot delays nobody else's messages.
 static thread_local PipeConnection *corkedConnection = nullptr;
-
-static QString tr(const char *text)
-{
-    return QCoreApplication::translate("NamedPipe", text);
-}
 
 /// True when nobody else has the bytes any more. QByteArray::isDetached() asks the same, but
 /// without the acquire that lets them be written over after another thread has been the last to
@@ -321,13 +316,14 @@ void PipeConnection::emitGuarded(Emission emission)
     } catch (const std::exception &exception) {
         what = QString::fromLocal8Bit(exception.what());
     } catch (...) {
-        what = tr("of an unknown type");
+        what = Text::tr("of an unknown type");
     }
     qCWarning(lcConnection, "connection %llu: a slot threw an exception: %ls",
               static_cast<unsigned long long>(m_id), qUtf16Printable(what));
     Entry entry(*this);
     beginClose(entry, NamedPipe::Failed,
-               { NamedPipe::SystemError, 0, "", tr("a slot threw an exception: %1").arg(what) });
+               { NamedPipe::SystemError, 0, "",
+                 Text::tr("a slot threw an exception: %1").arg(what) });
 }
 
 } // namespace QtNamedPipes

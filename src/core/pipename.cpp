@@ -3,16 +3,11 @@
 
 #include "core/pipename.h"
 
-#include <QtCore/qcoreapplication.h>
+#include "core/text.h"
 
 #include <algorithm>
 
 namespace QtNamedPipes {
-
-static QString tr(const char *text)
-{
-    return QCoreApplication::translate("NamedPipe", text);
-}
 
 static bool isDotOrSpace(QChar c)
 {
@@ -22,16 +17,16 @@ static bool isDotOrSpace(QChar c)
 static QString nameFault(const QString &name)
 {
     if (name.startsWith(QLatin1String("\\\\.\\pipe\\"), Qt::CaseInsensitive))
-        return tr("pass the leaf name only, without \\\\.\\pipe\\");
+        return Text::tr("pass the leaf name only, without \\\\.\\pipe\\");
     if (name.contains(QLatin1Char('\\')) || name.contains(QLatin1Char('/')))
-        return tr("a pipe name cannot contain \\ or /");
+        return Text::tr("a pipe name cannot contain \\ or /");
     if (std::any_of(name.cbegin(), name.cend(),
                     [](QChar c) { return c.category() == QChar::Other_Control; }))
-        return tr("a pipe name cannot contain NUL or another control character");
+        return Text::tr("a pipe name cannot contain NUL or another control character");
     if (!name.isValidUtf16())
-        return tr("a pipe name must be valid Unicode text");
+        return Text::tr("a pipe name must be valid Unicode text");
     if (isDotOrSpace(name.front()) || isDotOrSpace(name.back()))
-        return tr("a pipe name cannot begin or end with a dot or a space");
+        return Text::tr("a pipe name cannot begin or end with a dot or a space");
     return platformNameFault(name);
 }
 
@@ -40,7 +35,7 @@ TransportError checkPipeName(const QString &name)
     TransportError error;
     if (name.isEmpty()) {
         error.error = NamedPipe::NameMissing;
-        error.detail = tr("cannot start without specifying a pipe name");
+        error.detail = Text::tr("cannot start without specifying a pipe name");
     } else if (const QString fault = nameFault(name); !fault.isEmpty()) {
         error.error = NamedPipe::NameInvalid;
         error.detail = fault;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 
 #include "core/pipetransport.h"
+#include "core/text.h"
 
 namespace QtNamedPipes {
 
@@ -9,7 +10,7 @@ QString TransportError::text() const
 {
     QString text = detail;
     if (text.isEmpty())
-        text = nativeCode != 0 ? platformErrorText(nativeCode) : QStringLiteral("unknown error");
+        text = nativeCode != 0 ? platformErrorText(nativeCode) : Text::tr("unknown error");
     if (nativeCode != 0)
         text += QStringLiteral(" (%1: %2)").arg(QLatin1String(operation)).arg(nativeCode);
     return text;

@@ -3,10 +3,9 @@
 
 #include "epoll/epollendpoint.h"
 
+#include "core/text.h"
 #include "epoll/unixcalls.h"
 #include "epoll/unixerror.h"
-
-#include <QtCore/qcoreapplication.h>
 
 #include <cerrno>
 #include <cstring>
@@ -26,11 +25,6 @@ static constexpr qsizetype SmallMessage = 2048;
 static constexpr qsizetype SendPerCall = 1024 * 1024;
 // The wait before a call is tried again that failed for want of memory.
 static constexpr auto ExhaustionWait = 10ms;
-
-static QString tr(const char *text)
-{
-    return QCoreApplication::translate("NamedPipe", text);
-}
 
 EpollEndpoint::EpollEndpoint(std::shared_ptr<EpollEngine> engine, UnixFd fd,
                              const PeerIdentity &peer)
@@ -198,7 +192,7 @@ bool EpollEndpoint::readOnce(MessageBatch &batch)
     } else if (m_decoder.isInsideFrame()) {
         foundEnd(ReadEnd::Failed,
                  { NamedPipe::TruncatedMessage, code, "recvmsg",
-                   tr("the client closed in the middle of a message") });
+                   Text::tr("the client closed in the middle of a message") });
     } else if (code == 0 || code == ECONNRESET) {
         foundEnd(ReadEnd::PeerClosed, {});
     } else {
@@ -218,15 +212,17 @@ void EpollEndpoint::decode(MessageBatch &batch, qsizetype size)
     try {
         if (m_decoder.consume(batch, size))
             return;
-        foundEnd(ReadEnd::Failed,
-                 { NamedPipe::MessageTooLarge, 0, "",
-                   tr("the client announced a message of %1 bytes, which is more than is allowed")
-                           .arg(m_decoder.announcedSize()) });
+        foundEnd(
+                ReadEnd::Failed,
+                { NamedPipe::MessageTooLarge, 0, "",
+                  Text::tr(
+                          "the client announced a message of %1 bytes, which is more than is allowed")
+                          .arg(m_decoder.announcedSize()) });
     } catch (const std::bad_alloc &) { // it is the client who decides how much is needed
         m_decoder.reset();
         foundEnd(ReadEnd::Failed,
                  { NamedPipe::ResourceExhausted, 0, "",
-                   tr("there is no memory for a message of %1 bytes")
+                   Text::tr("there is no memory for a message of %1 bytes")
                            .arg(m_decoder.announcedSize()) });
     }
 }

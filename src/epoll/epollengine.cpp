@@ -5,11 +5,10 @@
 
 #include "core/logging.h"
 #include "core/messageframing.h"
+#include "core/text.h"
 #include "epoll/epolllistener.h"
 #include "epoll/unixcalls.h"
 #include "epoll/unixerror.h"
-
-#include <QtCore/qcoreapplication.h>
 
 #include <cerrno>
 #include <pthread.h>
@@ -87,7 +86,7 @@ qint64 EpollEngine::maximumWriteSize() const
 TransportError EpollEngine::start()
 {
     const UnixCalls &calls = unixCalls();
-    const QString what = QCoreApplication::translate("NamedPipe", "unable to create an IOCP port");
+    const QString what = Text::tr("unable to create an IOCP port");
     m_epoll.reset(calls.epoll_create1(EPOLL_CLOEXEC));
     if (!m_epoll)
         return { NamedPipe::CompletionPortFailed, errno, "epoll_create1", what };

@@ -4,10 +4,10 @@
 #include "epoll/socketname.h"
 
 #include "core/logging.h"
+#include "core/text.h"
 #include "epoll/unixcalls.h"
 #include "epoll/unixerror.h"
 
-#include <QtCore/qcoreapplication.h>
 #include <QtCore/qdir.h>
 #include <QtCore/qfile.h>
 
@@ -20,11 +20,6 @@
 
 namespace QtNamedPipes {
 
-static QString tr(const char *text)
-{
-    return QCoreApplication::translate("NamedPipe", text);
-}
-
 QString platformPipePath(const QString &name)
 {
     return QDir::tempPath() + QLatin1Char('/')
@@ -36,9 +31,10 @@ QString platformNameFault(const QString &name)
     const qsizetype length = QFile::encodeName(platformPipePath(name)).size();
     const qsizetype maximum = qsizetype(sizeof(sockaddr_un::sun_path)) - 1;
     if (length > maximum)
-        return tr("the pipe name is too long: its socket path has %1 bytes, the system allows %2")
-                .arg(length)
-                .arg(maximum);
+        return Text::
+                tr("the pipe name is too long: its socket path has %1 bytes, the system allows %2")
+                        .arg(length)
+                        .arg(maximum);
     return {};
 }
 
@@ -104,16 +100,15 @@ TransportError SocketName::lock(const QByteArray &path)
                            S_IRUSR | S_IWUSR));
         if (!file)
             return unixError(errno, "open",
-                             tr("cannot open the lock file %1").arg(QFile::decodeName(path)));
+                             Text::tr("cannot open the lock file %1").arg(QFile::decodeName(path)));
         if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
             const int code = errno;
             if (code == EINTR)
                 continue;
             if (code == EWOULDBLOCK) {
-                return {
-                    NamedPipe::NameInUse, code, "flock",
-                    tr("the name is served by a running server: %1").arg(QFile::decodeName(m_path))
-                };
+                return { NamedPipe::NameInUse, code, "flock",
+                         Text::tr("the name is served by a running server: %1")
+                                 .arg(QFile::decodeName(m_path)) };
             }
             return unixError(code, "flock");
         }
@@ -139,9 +134,9 @@ TransportError SocketName::removeStale() const
     if (::lstat(m_path.constData(), &file) != 0)
         return errno == ENOENT ? TransportError() : unixError(errno, "lstat");
     if (!S_ISSOCK(file.st_mode))
-        return inUse(tr("the name is taken by a file that is not a pipe: %1"));
+        return inUse(Text::tr("the name is taken by a file that is not a pipe: %1"));
     if (file.st_uid != ::geteuid())
-        return inUse(tr("the name is taken by another user's pipe: %1"));
+        return inUse(Text::tr("the name is taken by another user's pipe: %1"));
 
     // A server that does not lock, a QLocalServer say, may be listening.
     const UnixFd probe(unixCalls().socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -150,7 +145,7 @@ TransportError SocketName::removeStale() const
     const sockaddr_un address = addressOf(m_path);
     if (::connect(probe.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0
         || errno != ECONNREFUSED)
-        return inUse(tr("the name is served by a running server: %1"));
+        return inUse(Text::tr("the name is served by a running server: %1"));
     qCDebug(lcEngine, "taking over the stale socket %s", m_path.constData());
     if (::unlink(m_path.constData()) != 0 && errno != ENOENT)
         return unixError(errno, "unlink");

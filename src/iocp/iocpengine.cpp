@@ -4,6 +4,7 @@
 #include "iocp/iocpengine.h"
 
 #include "core/logging.h"
+#include "core/text.h"
 #include "iocp/iocplistener.h"
 #include "iocp/winerror.h"
 
@@ -87,7 +88,7 @@ TransportError IocpEngine::start()
     const DWORD code = m_port ? ERROR_SUCCESS : GetLastError();
     if (!m_port) {
         return { NamedPipe::CompletionPortFailed, qint64(code), "CreateIoCompletionPort",
-                 QStringLiteral("unable to create an IOCP port") };
+                 Text::tr("unable to create an IOCP port") };
     }
 
     for (int i = 0; i < threads; ++i)
@@ -106,7 +107,7 @@ TransportError IocpEngine::start()
         if (!worker->thread->isRunning() && !worker->thread->isFinished()) {
             worker->thread.reset();
             return { NamedPipe::ResourceExhausted, 0, "CreateThread",
-                     QStringLiteral("cannot start a worker thread") };
+                     Text::tr("cannot start a worker thread") };
         }
     }
     std::unique_lock<std::mutex> lock(m_startMutex);
@@ -368,7 +369,7 @@ QString platformNameFault(const QString &name)
     const qsizetype longest = LongestPath - PipeFolder.size();
     if (name.size() <= longest)
         return {};
-    return QStringLiteral("the pipe name is too long: it has %2 characters, Windows allows %1")
+    return Text::tr("the pipe name is too long: it has %2 characters, Windows allows %1")
             .arg(longest)
             .arg(name.size());
 }

@@ -4,6 +4,7 @@
 #include "iocp/iocplistener.h"
 
 #include "core/logging.h"
+#include "core/text.h"
 #include "iocp/iocpendpoint.h"
 #include "iocp/iocpengine.h"
 #include "iocp/winerror.h"
@@ -92,7 +93,7 @@ TransportError IocpListener::claimName(InstancePtr *instance)
 {
     const auto inUse = [](DWORD code, const char *operation) {
         return TransportError { NamedPipe::NameInUse, qint64(code), operation,
-                                QStringLiteral("the name is already served") };
+                                Text::tr("the name is already served") };
     };
     // FILE_FLAG_FIRST_PIPE_INSTANCE settles it on Windows, and says ERROR_ACCESS_DENIED or, when
     // the other server has as many instances as it allows, ERROR_PIPE_BUSY. Wine ignores the flag.

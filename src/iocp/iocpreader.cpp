@@ -3,6 +3,7 @@
 
 #include "iocp/iocpreader.h"
 
+#include "core/text.h"
 #include "iocp/iocpendpoint.h"
 #include "iocp/iocpengine.h"
 #include "iocp/winerror.h"
@@ -182,8 +183,7 @@ bool IocpReader::isTooLarge(qint64 size)
         return false;
     end(ReadEnd::Failed,
         { NamedPipe::MessageTooLarge, 0, "ReadFile",
-          QStringLiteral(
-                  "a message of %1 bytes or more is larger than the %2 bytes that are allowed")
+          Text::tr("a message of %1 bytes or more is larger than the %2 bytes that are allowed")
                   .arg(size)
                   .arg(limit) });
     return true;
@@ -201,7 +201,7 @@ void IocpReader::failed(DWORD error)
             return end(ReadEnd::PeerClosed);
         return end(ReadEnd::Failed,
                    { NamedPipe::TruncatedMessage, qint64(error), "ReadFile",
-                     QStringLiteral("the client closed in the middle of a message") });
+                     Text::tr("the client closed in the middle of a message") });
     }
     // A read that somebody else has cancelled has taken nothing, and can simply be done again.
     if (isShortage(error) || error == ERROR_OPERATION_ABORTED) {

@@ -3,6 +3,8 @@
 
 #include "iocp/winerror.h"
 
+#include "core/text.h"
+
 #include <iterator>
 
 namespace QtNamedPipes {
@@ -101,7 +103,7 @@ QString platformErrorText(qint64 nativeCode)
     QString text = QString::fromWCharArray(buffer, int(length)).trimmed();
     if (text.endsWith(QLatin1Char('.'))) // the operation and the code follow it
         text.chop(1);
-    return text.isEmpty() ? QStringLiteral("unknown error") : text;
+    return text.isEmpty() ? Text::tr("unknown error") : text;
 }
 
 } // namespace QtNamedPipes

@@ -3,6 +3,7 @@
 
 #include "iocp/winsecurity.h"
 
+#include "core/text.h"
 #include "iocp/winerror.h"
 #include "iocp/winhandle.h"
 
@@ -71,7 +72,7 @@ TransportError WinSecurity::describe(NamedPipe::AccessOptions access, QString *s
     const QString group = tokenGroup(token.get());
     if (user.isEmpty() || group.isEmpty()) {
         return { NamedPipe::SystemError, 0, "GetTokenInformation",
-                 QStringLiteral("cannot find out which user runs the server") };
+                 Text::tr("cannot find out which user runs the server") };
     }
 
     // P: nothing is inherited. The user who runs the server always has all rights, since each

@@ -153,8 +153,12 @@ void tst_ServerFaultsIo::shortReadsLoseNothing()
         stream += QByteArray(header, 4) + message;
     }
     auto client = runClient([&] {
-        for (char byte : std::as_const(stream)) { // a read finds one byte or a few
+        int paced = 60; // bytes that are read one by one; of the others a read finds one or a few
+        for (char byte : std::as_const(stream)) {
+            const int reads = readFault.calls;
             if (!peer.sendRaw(QByteArray(1, byte)))
+                return false;
+            if (paced-- > 0 && !waitWithoutEvents([&] { return readFault.calls > reads; }))
                 return false;
         }
         for (const QByteArray &message : std::as_const(messages)) {
