@@ -114,8 +114,8 @@ bool PipeConnection::write(const QByteArray &data, const QVariant &cookie, bool 
             m_bytesToWrite + size > limit || (m_messagesToWrite + 1) * QueueEntryCost > limit;
     // Sent messages that nobody has been told of take memory too.
     const bool areEventsFull = m_sentCookies.size() * QueueEntryCost > qMax(limit, LeastForEvents);
-    if ((hasUnsent() && isQueueFull)
-        || areEventsFull) { // but one message of any size goes into an empty queue
+    // One message of any size goes into an empty queue.
+    if ((hasUnsent() && isQueueFull) || areEventsFull) {
         reportError({ NamedPipe::WriteQueueFull, 0, "",
                       Text::tr("asyncWrite: the client does not read, and %1 bytes are queued")
                               .arg(m_bytesToWrite) });
@@ -302,16 +302,15 @@ void PipeConnection::abandonOperations()
 
 void PipeConnection::releaseEndpoint(Entry &entry)
 {
-    auto endpoint = std::move(m_endpoint);
-    m_endpoint = nullptr;
+    auto endpoint = std::exchange(m_endpoint, nullptr);
     if (!endpoint)
         return;
     entry.unlock();
     endpoint->close();
     endpoint.reset();
     entry.lock();
-    if (m_peerGone && !m_closeError
-        && m_lostMessages > 0) { // now that the endpoint has returned what it had
+    // Now that the endpoint has returned what it had.
+    if (m_peerGone && !m_closeError && m_lostMessages > 0) {
         m_closeError = {
             NamedPipe::ConnectionBroken, 0, "",
             Text::tr("the client closed before %1 messages were sent").arg(m_lostMessages)

@@ -211,8 +211,8 @@ private:
     qint64 m_bytesToWrite = 0;
     qint64 m_messagesToWrite = 0;
     qint64 m_corkedBytes = 0;
-    qint64 m_lostMessages =
-            0; ///< taken by write(), no broadcast, and never sent because the client left
+    /// Taken by write(), no broadcast, and never sent because the client left.
+    qint64 m_lostMessages = 0;
 
     QList<QVariant> m_sentCookies; ///< messageSent() events to deliver
     QList<TransportError> m_errors; ///< errorOccurred() events to deliver

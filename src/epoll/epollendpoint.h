@@ -80,8 +80,7 @@ private:
     std::atomic<qint64> m_roughly { 0 };
     // Of the thread that has set Running.
     FrameDecoder m_decoder;
-    bool m_hasEnd =
-            false; ///< the end was found behind messages: it is told to the next startRead()
+    bool m_hasEnd = false; ///< found behind messages; told to the next startRead()
     ReadEnd m_end = ReadEnd::PeerClosed;
     TransportError m_endError;
 
