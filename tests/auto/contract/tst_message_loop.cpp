@@ -144,7 +144,11 @@ void tst_MessageLoop::enteringOnAnotherThreadIsRefused()
 {
     TestServer ts;
     QVERIFY(ts.start());
-    QTest::ignoreMessage(QtWarningMsg, anyText);
+    // A text and no QRegularExpression: it would be matched on that thread, and with MinGW what
+    // QRegularExpression keeps for a thread is sometimes destroyed after its memory is gone.
+    QTest::ignoreMessage(QtWarningMsg,
+                         "NamedPipeServer::manualMessageLoopEnter() can be called on the server's "
+                         "thread only");
     auto task = runClient([&ts] { ts.server.manualMessageLoopEnter(); });
     const bool returned = waitWithoutEvents([&] { return isFinished(task); }, patience);
     if (!returned)
