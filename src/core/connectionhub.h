@@ -76,8 +76,8 @@ public:
     bool wantsMessageSent() const { return m_wantsMessageSent.load(std::memory_order_relaxed); }
     void setWantsMessageSent() { m_wantsMessageSent.store(true, std::memory_order_relaxed); }
 
-    std::vector<std::shared_ptr<PipeConnection>> connections()
-            const; ///< the connected ones, in order of arrival
+    /// The connected ones, in order of arrival.
+    std::vector<std::shared_ptr<PipeConnection>> connections() const;
     int connectionCount() const { return m_openCount.load(std::memory_order_acquire); }
     NamedPipe::ServerStatistics statistics() const;
 
@@ -129,8 +129,8 @@ private:
 
     mutable std::mutex m_registryMutex; // guards the next four
     std::condition_variable m_registryChanged;
-    std::map<quint64, std::shared_ptr<PipeConnection>>
-            m_connections; ///< until closed() is delivered
+    /// Until closed() is delivered.
+    std::map<quint64, std::shared_ptr<PipeConnection>> m_connections;
     int m_places = 0; ///< reserved or taken
     int m_openHandles = 0;
     quint64 m_lastId = 0;
