@@ -8,9 +8,9 @@
     \title QtNamedPipes C++ Classes
     \brief Message-oriented communication between the processes of one machine.
 
-    A NamedPipeServer hosts one named pipe for any number of clients. It uses named pipes and an
-    I/O completion port on Windows, and AF_UNIX sockets and epoll on Linux. Messages keep their
-    boundaries on both.
+    A NamedPipeServer hosts one named pipe for any number of clients, and a NamedPipeClientManager
+    connects to servers. Both use named pipes and an I/O completion port on Windows, and AF_UNIX
+    sockets and epoll on Linux. Messages keep their boundaries on both.
 */
 
 /*!
@@ -32,60 +32,68 @@
     \value NoError
            Nothing went wrong.
     \value NameMissing
-           NamedPipeServer::start() was called without a pipe name.
+           NamedPipeServer::start() or NamedPipeClientManager::connectToServer() was called without
+           a pipe name.
     \value NameInvalid
            The pipe name cannot be used. The text says why. See NamedPipeServer::pipeName.
     \value NameInUse
            A running server has the name, in this or in another process. On Linux also: something
            else than a socket of this user is at the path of the socket.
     \value InvalidConfiguration
-           A property of the server is out of its range, the security descriptor is not valid, or
-           start() was called while the server was stopping.
+           A property of the server or of the manager is out of its range, the security descriptor
+           is not valid, or NamedPipeServer::start() or NamedPipeClientManager::connectToServer()
+           was called during stop().
     \value CompletionPortFailed
            The completion port (Windows) or the epoll instance (Linux) could not be made.
     \value AccessDenied
-           The operating system refused the operation to this process.
+           The operating system refused the operation to this process; or the server is run by
+           another user, see NamedPipeClientManager::serverAccess.
     \value NotFound
-           Something that the operation needs does not exist, the folder of the socket for instance.
+           No server has the name that a client wants to connect to; or something that the
+           operation needs does not exist, the folder of the socket for instance.
     \value ConnectTimeout
-           A connection was not made in time. The server does not report this error.
+           A connection was not made within NamedPipeClientManager::connectTimeout. Servers do not
+           report this error.
     \value NotConnected
-           A message was to be sent on a connection that is closed or is being closed.
+           A message was to be sent on a connection that is closed, is being closed or is not made
+           yet.
     \value ConnectionBroken
-           The connection ended before everything was sent: the client closed it, or it did not read
-           before the deadline of NamedPipe::SendPending or of NamedPipeServer::stopWhenSent().
+           The connection ended before everything was sent: the other side closed it, or did not
+           read before the deadline of NamedPipe::SendPending or of NamedPipeServer::stopWhenSent().
     \value MessageTooLarge
-           The client sent a message that is larger than NamedPipeServer::maximumMessageSize, which
-           closes its connection; or a message to send is larger than the system can carry, which
-           refuses this message only.
+           The other side sent a message that is larger than NamedPipeServer::maximumMessageSize or
+           NamedPipeClientManager::maximumMessageSize, which closes the connection; or a message to
+           send is larger than the system can carry, which refuses this message only.
     \value TruncatedMessage
-           The client closed its end in the middle of a message. The part is not delivered.
+           The other side closed in the middle of a message. The part is not delivered.
     \value WriteQueueFull
-           A message was refused because NamedPipeServer::maximumPendingWriteBytes was reached.
+           A message was refused because NamedPipeServer::maximumPendingWriteBytes or
+           NamedPipeClientManager::maximumPendingWriteBytes was reached.
     \value ResourceExhausted
            The system is short of memory, handles, file descriptors or threads.
     \value Unsupported
-           The operating system does not know the operation.
+           The operating system does not know the operation; or what a client has found under the
+           name does not send messages.
     \value SystemError
            Any other error of the operating system; in free-threaded mode also: a slot threw an
            exception.
 
-    \sa NamedPipeServer::errorOccurred(), NamedPipeServer::clientErrorOccurred()
+    \sa NamedPipeServer::errorOccurred(), NamedPipeServer::clientErrorOccurred(),
+        NamedPipeClientConnection::errorOccurred()
 */
 
 /*!
     \enum NamedPipe::CloseMode
 
-    This enum says what NamedPipeServerConnection::asyncClose() does with messages that are queued
-    and not sent yet.
+    This enum says what NamedPipeServerConnection::asyncClose() and
+    NamedPipeClientConnection::asyncClose() do with messages that are queued and not sent yet.
 
     \value CancelPending
            They are dropped.
     \value SendPending
            They are sent first. After 5 seconds the rest is dropped, and
-           NamedPipeServer::clientErrorOccurred() reports NamedPipe::ConnectionBroken.
-
-    \sa NamedPipeServerConnection::asyncClose()
+           NamedPipeServer::clientErrorOccurred() or NamedPipeClientConnection::errorOccurred()
+           reports NamedPipe::ConnectionBroken.
 */
 
 /*!
@@ -96,16 +104,32 @@
     \value StillOpen
            The connection has not ended.
     \value ClosedByClient
-           The client closed its end, or its process ended.
+           The client closed its end, or its process ended. On the client's side: by
+           NamedPipeClientConnection::asyncClose() or NamedPipeClientManager::stop().
     \value ClosedByServer
-           NamedPipeServerConnection::asyncClose() was called.
+           NamedPipeServerConnection::asyncClose() was called. On the client's side: the server
+           closed its end, was stopped, or its process ended.
     \value ServerStopped
-           The server was stopped.
+           The server was stopped. Only the server's side says so.
     \value Failed
-           An error ended the connection. NamedPipeServer::clientErrorOccurred() has reported it
-           before NamedPipeServer::clientDisconnected().
+           An error ended the connection, or it could not be made.
+           NamedPipeServer::clientErrorOccurred() or NamedPipeClientConnection::errorOccurred() has
+           reported it before.
 
-    \sa NamedPipeServerConnection::closeReason
+    \sa NamedPipeServerConnection::closeReason, NamedPipeClientConnection::closeReason
+*/
+
+/*!
+    \enum NamedPipe::ServerAccess
+
+    This enum says which servers a client talks to.
+
+    \value AnyUser
+           Whoever has the name.
+    \value CurrentUser
+           Servers that the client's own user runs.
+
+    \sa NamedPipeClientManager::serverAccess
 */
 
 /*!
@@ -130,12 +154,19 @@
     \class NamedPipe::Statistics
     \inmodule QtNamedPipes
     \inheaderfile QtNamedPipes/NamedPipe
-    \brief The Statistics struct counts the traffic of one connection, or of all of a server.
+    \brief The Statistics struct counts the traffic of one connection, or of several together.
 
     The numbers are a snapshot. They only grow. Bytes are bytes of messages, without the length that
     goes before each on Linux.
 
-    \sa NamedPipeServerConnection::statistics(), NamedPipe::ServerStatistics
+    \sa NamedPipeServerConnection::statistics(), NamedPipeClientConnection::statistics(),
+        NamedPipe::ServerStatistics
+*/
+
+/*!
+    \fn NamedPipe::Statistics NamedPipe::Statistics::operator+(const NamedPipe::Statistics &a, const NamedPipe::Statistics &b)
+
+    Returns the sums of the counters of \a a and \a b.
 */
 
 /*!

@@ -5,6 +5,7 @@
 
 #include "core/logging.h"
 #include "core/pipename.h"
+#include "core/ranges.h"
 #include "namedpipeserverconnection_p.h"
 
 #include <QtCore/qcoreapplication.h>
@@ -782,35 +783,21 @@ bool NamedPipeServerPrivate::isOnServersThread(const char *function) const
 /// Every number that start() reads, against its range.
 TransportError NamedPipeServerPrivate::checkConfiguration() const
 {
-    if (const TransportError nameError = checkPipeName(pipeName))
+    if (const TransportError nameError =
+                checkPipeName(pipeName,
+                              NamedPipeServer::tr("cannot start without specifying a pipe name")))
         return nameError;
-    const struct
-    {
-        const char *name;
-        qint64 value;
-        qint64 minimum;
-        qint64 maximum;
-    } ranges[] = {
-        { "messageBufferSize", messageBufferSize, 1, 1024 * 1024 * 1024 },
-        { "numThreadsIOCP", numThreadsIOCP, 1, 256 },
-        { "listenBacklogSize", listenBacklogSize, 1, 65535 },
-        { "maxConnections", maxConnections, 0, INT_MAX },
-        { "maximumMessageSize", maximumMessageSize, 0, LLONG_MAX },
-        { "maximumPendingReadBytes", maximumPendingReadBytes, 1, LLONG_MAX },
-        { "maximumPendingWriteBytes", maximumPendingWriteBytes, 1, LLONG_MAX },
-        { "accessOptions", qint64(accessOptions), NamedPipe::UserAccess, NamedPipe::WorldAccess },
-    };
-    for (const auto &range : ranges) {
-        if (range.value < range.minimum || range.value > range.maximum) {
-            return { NamedPipe::InvalidConfiguration, 0, "",
-                     NamedPipeServer::tr("%1 is %2; it must be from %3 to %4")
-                             .arg(QLatin1String(range.name))
-                             .arg(range.value)
-                             .arg(range.minimum)
-                             .arg(range.maximum) };
-        }
-    }
-    return {};
+    return checkRanges({
+            { "messageBufferSize", messageBufferSize, 1, LargestBuffer },
+            { "numThreadsIOCP", numThreadsIOCP, 1, MostThreads },
+            { "listenBacklogSize", listenBacklogSize, 1, 65535 },
+            { "maxConnections", maxConnections, 0, INT_MAX },
+            { "maximumMessageSize", maximumMessageSize, 0, LLONG_MAX },
+            { "maximumPendingReadBytes", maximumPendingReadBytes, 1, LLONG_MAX },
+            { "maximumPendingWriteBytes", maximumPendingWriteBytes, 1, LLONG_MAX },
+            { "accessOptions", qint64(accessOptions), NamedPipe::UserAccess,
+              NamedPipe::WorldAccess },
+    });
 }
 
 /// start() has failed: known at once, told from the event loop.
@@ -883,7 +870,7 @@ bool NamedPipeServer::start()
     listen.backlog = d->listenBacklogSize;
     listen.access = d->accessOptions;
     listen.securityDescriptor = d->securityDescriptor;
-    if (const TransportError error = hub->start(listen)) {
+    if (const TransportError error = hub->listen(listen)) {
         d->isRunning = false;
         d->setHub(nullptr);
         return d->fail(error);

@@ -40,6 +40,7 @@ public:
     void opened() override;
     void messageReceived(const QVariant &cookie, const QByteArray &data) override;
     void messageSent(const QVariant &cookie) override;
+    void messageNotSent(const QVariant &) override { } // a server is told of all together
     void errorOccurred(NamedPipe::Error error, const QString &message) override;
     void closed() override;
     QSharedPointer<QObject> object() const override { return m_connection; }

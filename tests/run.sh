@@ -151,7 +151,7 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-need_native_packages
+need_test_packages
 for preset in "${presets[@]}"; do
     if [ "$preset" = windows-mingw ]; then
         # In the build tree, so that ending its Wine server hurts nobody else.

@@ -54,6 +54,12 @@ need_native_packages() {
     use_ccache
 }
 
+# The clients in other languages are tested, too.
+need_test_packages() {
+    need_native_packages
+    need_packages "to test the clients in demo/clients" python3 nodejs
+}
+
 need_windows_packages() {
     need_native_packages
     need_packages "to build for Windows and to run that under Wine" \

@@ -139,9 +139,9 @@ static int runServer(const Options &options)
     load.setProcessChannelMode(QProcess::ForwardedChannels);
     if (options.load > 0) {
         load.start(QCoreApplication::applicationFilePath(),
-                   { QStringLiteral("--load-against"), server.fullPipeName(),
-                     QStringLiteral("--load"), QString::number(options.load),
-                     QStringLiteral("--size"), QString::number(options.size) });
+                   { QStringLiteral("--load-against"), server.pipeName(), QStringLiteral("--load"),
+                     QString::number(options.load), QStringLiteral("--size"),
+                     QString::number(options.size) });
         std::printf("A second process sends with %d clients, %d bytes a message.\n", options.load,
                     options.size);
     }

@@ -65,7 +65,14 @@ Q_DECLARE_FLAGS(AccessOptions, AccessOption)
 Q_FLAG_NS(AccessOptions)
 Q_DECLARE_OPERATORS_FOR_FLAGS(AccessOptions)
 
-/// Counters of one connection, or of all connections of a server together.
+/// Which servers a client talks to.
+enum ServerAccess {
+    AnyUser, ///< whoever has the name
+    CurrentUser, ///< one that the client's own user runs
+};
+Q_ENUM_NS(ServerAccess)
+
+/// Counters of one connection, or of all connections together.
 struct QTNAMEDPIPES_EXPORT Statistics
 {
     Q_GADGET
@@ -79,6 +86,16 @@ public:
     quint64 bytesReceived = 0; ///< their bytes
     quint64 messagesSent = 0; ///< messages that the operating system has accepted
     quint64 bytesSent = 0; ///< their bytes
+
+    friend Statistics operator+(const Statistics &a, const Statistics &b)
+    {
+        Statistics sum;
+        sum.messagesReceived = a.messagesReceived + b.messagesReceived;
+        sum.bytesReceived = a.bytesReceived + b.bytesReceived;
+        sum.messagesSent = a.messagesSent + b.messagesSent;
+        sum.bytesSent = a.bytesSent + b.bytesSent;
+        return sum;
+    }
 };
 
 /// Counters of a server since its last start().

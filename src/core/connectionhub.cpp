@@ -61,12 +61,19 @@ QEvent::Type ConnectionHub::drainEvent()
 
 // --- The owner's thread ---
 
-TransportError ConnectionHub::start(const ListenSettings &settings)
+TransportError ConnectionHub::start()
 {
     TransportError error = m_engine->start();
-    if (!error)
-        error = m_engine->listen(settings, shared_from_this());
-    if (error) {
+    if (error)
+        m_engine->shutdown();
+    return error;
+}
+
+TransportError ConnectionHub::listen(const ListenSettings &settings)
+{
+    if (TransportError error = start())
+        return error;
+    if (TransportError error = m_engine->listen(settings, shared_from_this())) {
         m_engine->shutdown();
         return error;
     }
@@ -165,6 +172,7 @@ void ConnectionHub::stop()
     m_engine->shutdown();
     while (deliverNext(nullptr)) { }
     detach();
+    forgetConnections(); // dialed by another thread in the last moment
 }
 
 /// From here on nothing reaches the owner any more, whoever still has a connection.
@@ -190,6 +198,11 @@ void ConnectionHub::abandon()
     if (!m_engine->isWorkerThread())
         waitForHandles(Clock::now() + CancelTime);
     m_engine->shutdown();
+    forgetConnections();
+}
+
+void ConnectionHub::forgetConnections()
+{
     for (const auto &connection : allConnections()) {
         connection->abandonOperations();
         connection->forget();
@@ -307,6 +320,58 @@ void ConnectionHub::addNotice(const Notice &notice)
     lock.unlock();
     if (m_settings.freeThreaded)
         m_engine->post(std::make_shared<NoticeTask>(shared_from_this()));
+}
+
+NamedPipe::CloseReason ConnectionHub::ownReason() const
+{
+    return m_settings.side == Side::Server ? NamedPipe::ClosedByServer : NamedPipe::ClosedByClient;
+}
+
+NamedPipe::CloseReason ConnectionHub::peerReason() const
+{
+    return m_settings.side == Side::Server ? NamedPipe::ClosedByClient : NamedPipe::ClosedByServer;
+}
+
+NamedPipe::CloseReason ConnectionHub::stopReason() const
+{
+    return m_settings.side == Side::Server ? NamedPipe::ServerStopped : NamedPipe::ClosedByClient;
+}
+
+std::shared_ptr<PipeConnection> ConnectionHub::newConnection()
+{
+    std::unique_lock<std::mutex> lock(m_registryMutex);
+    const quint64 id = ++m_lastId;
+    lock.unlock();
+    return std::make_shared<PipeConnection>(shared_from_this(), nullptr, id);
+}
+
+void ConnectionHub::dial(const std::shared_ptr<PipeConnection> &connection,
+                         std::unique_ptr<ConnectionFace> face, const DialSettings &settings)
+{
+    std::unique_lock<std::mutex> lock(m_registryMutex);
+    const bool isClosing = m_closing;
+    if (!isClosing)
+        m_connections.emplace(connection->id(), connection);
+    lock.unlock();
+    if (isClosing) {
+        connection->close(NamedPipe::CancelPending);
+        connection->forget();
+    } else {
+        connection->dial(std::move(face), settings);
+    }
+}
+
+void ConnectionHub::handleAcquired()
+{
+    const std::lock_guard<std::mutex> lock(m_registryMutex);
+    ++m_openHandles;
+    ++m_places;
+}
+
+void ConnectionHub::connectionOpened()
+{
+    m_openCount.fetch_add(1, std::memory_order_acq_rel);
+    m_accepted.fetch_add(1, std::memory_order_relaxed);
 }
 
 void ConnectionHub::connectionDropped()

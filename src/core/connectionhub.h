@@ -20,16 +20,20 @@
 
 namespace QtNamedPipes {
 
+/// Which end of the pipes a hub has.
+enum class Side { Server, Client };
+
 struct HubSettings
 {
+    Side side = Side::Server;
     bool freeThreaded = false;
     int maxConnections = 0;
     qint64 maximumPendingReadBytes = 1024 * 1024;
     qint64 maximumPendingWriteBytes = 64 * 1024 * 1024;
 };
 
-/// What a hub needs of the class whose connections it keeps: called with no lock held, on the
-/// delivering thread except where noted.
+/// What a hub needs of a server: called with no lock held, on the delivering thread except where
+/// noted.
 class HubOwner
 {
 public:
@@ -41,12 +45,13 @@ public:
     virtual void errorOccurred(const TransportError &error) = 0;
 };
 
-/// From one start() to its stop(): the engine with its workers, the registry of connections, the
-/// statistics, and the way of events from the workers to the owner's thread (or straight to the
-/// slots in free-threaded mode).
+/// What a server and a client manager share, from one start() to its stop(): the engine with its
+/// workers, the registry of connections, the statistics, and the way of events from the workers to
+/// the owner's thread (or straight to the slots in free-threaded mode).
 class ConnectionHub final : public ListenerSink, public std::enable_shared_from_this<ConnectionHub>
 {
 public:
+    /// \a owner: null on the client side.
     ConnectionHub(HubOwner *owner, QObject *eventTarget, std::shared_ptr<PipeEngine> engine,
                   const HubSettings &settings, bool readContinuously);
     ~ConnectionHub() override;
@@ -54,8 +59,9 @@ public:
     /// The event that is posted to the owner's object, and answered with drain().
     static QEvent::Type drainEvent();
 
-    // The owner's thread.
-    TransportError start(const ListenSettings &settings);
+    // The owner's thread. One of:
+    TransportError listen(const ListenSettings &settings); ///< a server starts
+    TransportError start(); ///< a client manager does; any thread
     /// Delivers for a millisecond or two, then gives the event loop a turn.
     void drain();
     /// Lets no more clients in and queued writes out until \a deadline; true when all went out.
@@ -73,6 +79,10 @@ public:
     /// Nothing may be emitted any more: the owner is gone.
     bool isSilent() const { return m_silent.load(std::memory_order_acquire); }
     bool isStopping() const { return m_stopping.load(std::memory_order_acquire); }
+    bool tellsUnsent() const { return m_settings.side == Side::Client; }
+    NamedPipe::CloseReason ownReason() const;
+    NamedPipe::CloseReason peerReason() const;
+    NamedPipe::CloseReason stopReason() const;
     bool wantsMessageSent() const { return m_wantsMessageSent.load(std::memory_order_relaxed); }
     void setWantsMessageSent() { m_wantsMessageSent.store(true, std::memory_order_relaxed); }
 
@@ -81,8 +91,15 @@ public:
     int connectionCount() const { return m_openCount.load(std::memory_order_acquire); }
     NamedPipe::ServerStatistics statistics() const;
 
+    /// A connection that is Opening; nothing happens with it before dial().
+    std::shared_ptr<PipeConnection> newConnection();
+    void dial(const std::shared_ptr<PipeConnection> &connection,
+              std::unique_ptr<ConnectionFace> face, const DialSettings &settings);
+
     // What the connections report.
     void makeReady(const std::shared_ptr<PipeConnection> &connection);
+    void handleAcquired(); ///< client side: there is a handle
+    void connectionOpened(); ///< client side: it is connected
     void connectionDropped(); ///< it is no longer connected
     void handleReleased(); ///< its handle is closed
     void connectionGone(quint64 id); ///< closed() has been delivered
@@ -111,6 +128,7 @@ private:
     bool deliverNext(DeliveryBudget *budget);
     void detach();
     void closeConnections(NamedPipe::CloseMode mode, Clock::time_point deadline);
+    void forgetConnections();
     std::vector<std::shared_ptr<PipeConnection>> allConnections() const;
     bool waitForHandles(Clock::time_point deadline);
 
@@ -134,7 +152,7 @@ private:
     int m_places = 0; ///< reserved or taken
     int m_openHandles = 0;
     quint64 m_lastId = 0;
-    bool m_closing = false; ///< a client that is accepted from now on is dropped at once
+    bool m_closing = false; ///< a connection that is made from now on is dropped at once
 
     std::mutex m_readyMutex; // guards the rest
     QObject *m_eventTarget; ///< null once the owner is gone

@@ -5,6 +5,7 @@
 
 #include "core/connectionhub.h"
 #include "core/logging.h"
+#include "core/pipedialer.h"
 #include "core/text.h"
 
 #include <climits>
@@ -62,9 +63,13 @@ PipeConnection::PipeConnection(std::shared_ptr<ConnectionHub> hub,
                                std::shared_ptr<PipeEndpoint> endpoint, quint64 id)
     : m_hub(std::move(hub)),
       m_id(id),
-      m_peer(endpoint->peer()),
-      m_endpoint(std::move(endpoint))
+      m_connected(endpoint != nullptr),
+      m_endpoint(std::move(endpoint)),
+      m_state(m_endpoint ? State::Open : State::Opening),
+      m_hasOpened(m_endpoint != nullptr)
 {
+    if (m_endpoint)
+        m_peer = m_endpoint->peer();
 }
 
 PipeConnection::~PipeConnection() = default;
@@ -73,8 +78,78 @@ void PipeConnection::open(std::unique_ptr<ConnectionFace> face)
 {
     Entry entry(*this);
     m_face = std::move(face);
+    beginReading(entry);
+}
+
+/// The first read, and the watch for the end.
+void PipeConnection::beginReading(Entry &entry)
+{
     m_signal = true;
+    enter();
     updateReading(entry);
+    if (m_state == State::Open) {
+        entry.unlock();
+        m_endpoint->watch();
+        entry.lock();
+    }
+    leave(entry);
+}
+
+// --- Dialing ---
+
+void PipeConnection::dial(std::unique_ptr<ConnectionFace> face, const DialSettings &settings)
+{
+    Entry entry(*this);
+    if (m_closedDelivered) // the owner has stopped meanwhile; the face goes unlocked
+        return;
+    m_face = std::move(face);
+    if (m_state == State::Opening)
+        PipeDialer::start(m_hub->engine(), weak_from_this(), settings);
+    else
+        m_signal = true; // closed before it began
+}
+
+bool PipeConnection::isDialing() const
+{
+    const Lock lock(m_mutex);
+    return m_state == State::Opening;
+}
+
+void PipeConnection::dialed(std::shared_ptr<PipeEndpoint> endpoint)
+{
+    m_hub->handleAcquired();
+    endpoint->attach(shared_from_this());
+    Entry entry(*this);
+    if (m_state != State::Opening) { // closed meanwhile
+        entry.unlock();
+        endpoint->close();
+        m_hub->handleReleased();
+        return;
+    }
+    m_endpoint = std::move(endpoint);
+    m_peer = m_endpoint->peer();
+    m_hasOpened = true;
+    m_errorsBeforeOpened = m_errors.size();
+    transition(State::Open);
+    m_connected.store(true, std::memory_order_release);
+    m_hub->connectionOpened();
+    if (m_peerGone) // hangUpSeen() was faster
+        dropped();
+    beginReading(entry);
+}
+
+void PipeConnection::dialFailed(const TransportError &error)
+{
+    Entry entry(*this);
+    if (m_state == State::Opening)
+        beginClose(entry, NamedPipe::Failed, error);
+}
+
+void PipeConnection::dialDelayed(const TransportError &error)
+{
+    Entry entry(*this);
+    if (m_state == State::Opening)
+        reportError(error);
 }
 
 // --- The user's calls: any thread ---
@@ -97,7 +172,9 @@ bool PipeConnection::write(const QByteArray &data, const QVariant &cookie, bool 
     if (!isConnected()) {
         if (!isBroadcast)
             reportError({ NamedPipe::NotConnected, 0, "",
-                          Text::tr("asyncWrite: the connection is closed") });
+                          m_state == State::Opening
+                                  ? Text::tr("asyncWrite: the connection is not made yet")
+                                  : Text::tr("asyncWrite: the connection is closed") });
         return false;
     }
     if (data.isEmpty())
@@ -117,7 +194,7 @@ bool PipeConnection::write(const QByteArray &data, const QVariant &cookie, bool 
     // One message of any size goes into an empty queue.
     if ((hasUnsent() && isQueueFull) || areEventsFull) {
         reportError({ NamedPipe::WriteQueueFull, 0, "",
-                      Text::tr("asyncWrite: the client does not read, and %1 bytes are queued")
+                      Text::tr("asyncWrite: the other side does not read, and %1 bytes are queued")
                               .arg(m_bytesToWrite) });
         return false;
     }
@@ -138,12 +215,16 @@ void PipeConnection::close(NamedPipe::CloseMode mode)
         return;
     // Who closes a connection wants no more of its messages.
     m_continueDelivery.store(false, std::memory_order_release);
+    // Nobody knows yet that it was made, or has made use of it: then it never was.
+    const bool isUnused = m_statistics.messagesSent == 0 && !hasUnsent();
+    if (m_hub->settings().side == Side::Client && !m_openedDelivered && isUnused)
+        m_hasOpened = false;
     m_signal = true;
     startPump(entry); // what a slot has written before it closes is not held back by the cork
     if (mode == NamedPipe::SendPending && hasUnsent())
-        beginDraining(entry, NamedPipe::ClosedByServer, Clock::now() + SendPendingDeadline);
+        beginDraining(entry, m_hub->ownReason(), Clock::now() + SendPendingDeadline);
     else
-        beginClose(entry, NamedPipe::ClosedByServer);
+        beginClose(entry, m_hub->ownReason());
 }
 
 void PipeConnection::stop(NamedPipe::CloseMode mode, Clock::time_point deadline)
@@ -151,9 +232,9 @@ void PipeConnection::stop(NamedPipe::CloseMode mode, Clock::time_point deadline)
     Entry entry(*this);
     startPump(entry);
     if (mode == NamedPipe::SendPending && hasUnsent())
-        beginDraining(entry, NamedPipe::ServerStopped, deadline);
+        beginDraining(entry, m_hub->stopReason(), deadline);
     else
-        beginClose(entry, NamedPipe::ServerStopped);
+        beginClose(entry, m_hub->stopReason());
     if (m_state == State::Closed)
         m_signal = true; // messages that nobody asked for keep it no longer
 }
@@ -162,6 +243,18 @@ qintptr PipeConnection::handle() const
 {
     const Lock lock(m_mutex);
     return m_endpoint ? m_endpoint->handle() : -1;
+}
+
+PeerIdentity PipeConnection::peer() const
+{
+    const Lock lock(m_mutex);
+    return m_peer;
+}
+
+bool PipeConnection::isOpening() const
+{
+    const Lock lock(m_mutex);
+    return m_state == State::Opening || (isConnected() && !m_openedDelivered);
 }
 
 QSharedPointer<QObject> PipeConnection::object() const
@@ -198,8 +291,14 @@ void PipeConnection::reconsiderReading()
 
 void PipeConnection::forget()
 {
-    std::unique_ptr<ConnectionFace> face; // destroyed unlocked
+    std::unique_ptr<ConnectionFace> face; // destroyed unlocked, like the cookies, which may hold
+            // the user's object
+    QList<QVariant> requests, sent, unsent;
     const Lock lock(m_mutex);
+    requests.swap(m_requests);
+    m_requestCount.store(0, std::memory_order_release);
+    sent.swap(m_sentCookies);
+    unsent.swap(m_unsentCookies);
     m_closedDelivered = true;
     if (m_deliverDepth == 0) // else its deliver() does it
         face = std::move(m_face);
@@ -209,14 +308,14 @@ void PipeConnection::forget()
 
 void PipeConnection::transition(State to)
 {
-    static const char *const names[] = { "Open", "Draining", "Closing", "Closed" };
+    static const char *const names[] = { "Opening", "Open", "Draining", "Closing", "Closed" };
     Q_ASSERT(int(to) > int(m_state));
     qCDebug(lcConnection, "connection %llu: %s -> %s", static_cast<unsigned long long>(m_id),
             names[int(m_state)], names[int(to)]);
     m_state = to;
 }
 
-/// The connection is no longer to be used, by the client's doing or by ours.
+/// The connection is no longer to be used, by the other side's doing or by ours.
 void PipeConnection::dropped()
 {
     if (m_connected.exchange(false, std::memory_order_acq_rel))
@@ -245,7 +344,7 @@ void PipeConnection::beginDraining(Entry &entry, NamedPipe::CloseReason reason,
             connection->beginClose(
                     entry, NamedPipe::Failed,
                     { NamedPipe::ConnectionBroken, 0, "",
-                      Text::tr("the client did not read in time: %1 messages were not sent")
+                      Text::tr("the other side did not read in time: %1 messages were not sent")
                               .arg(connection->m_messagesToWrite) });
         }
 
@@ -273,11 +372,13 @@ void PipeConnection::beginClose(Entry &entry, NamedPipe::CloseReason reason,
     dropped();
     dropUnsent(entry);
     m_closeError = error;
-    m_peerGone = m_peerGone || reason == NamedPipe::ClosedByClient;
+    m_peerGone = m_peerGone || reason == m_hub->peerReason();
     enter();
-    entry.unlock();
-    m_endpoint->cancel();
-    entry.lock();
+    if (m_endpoint) {
+        entry.unlock();
+        m_endpoint->cancel();
+        entry.lock();
+    }
     leave(entry);
 }
 
@@ -293,7 +394,7 @@ void PipeConnection::abandonOperations()
     Entry entry(*this);
     // A worker that is in a slot of this connection goes on with the end when the slot has
     // returned.
-    if (m_state != State::Closing || !m_endpoint || m_delivering)
+    if (m_state != State::Closing || m_isReleasing || m_delivering)
         return;
     qCWarning(lcConnection, "connection %llu: the system did not complete %d operations in time",
               static_cast<unsigned long long>(m_id), m_inFlight);
@@ -302,23 +403,27 @@ void PipeConnection::abandonOperations()
 
 void PipeConnection::releaseEndpoint(Entry &entry)
 {
-    auto endpoint = std::exchange(m_endpoint, nullptr);
-    if (!endpoint)
+    if (std::exchange(m_isReleasing, true))
         return;
-    entry.unlock();
-    endpoint->close();
-    endpoint.reset();
-    entry.lock();
+    if (auto endpoint = std::exchange(m_endpoint, nullptr)) {
+        entry.unlock();
+        endpoint->close();
+        endpoint.reset();
+        entry.lock();
+        m_released = true;
+    }
+    if (m_writing) { // abandoned: the messages stay where the system may still look at them
+        bookUnsent(entry, m_out, m_outDone);
+    }
     // Now that the endpoint has returned what it had.
     if (m_peerGone && !m_closeError && m_lostMessages > 0) {
         m_closeError = {
             NamedPipe::ConnectionBroken, 0, "",
-            Text::tr("the client closed before %1 messages were sent").arg(m_lostMessages)
+            Text::tr("the other side closed before %1 messages were sent").arg(m_lostMessages)
         };
     }
     transition(State::Closed);
     m_signal = true;
-    m_released = true;
 }
 
 // --- Bytes in ---
@@ -340,8 +445,8 @@ bool PipeConnection::mayRead()
 
 void PipeConnection::updateReading(Entry &entry)
 {
-    if (m_reading || m_readEnded || m_state == State::Closing || m_state == State::Closed
-        || !mayRead())
+    const bool hasEndpoint = m_state == State::Open || m_state == State::Draining;
+    if (m_reading || m_readEnded || !hasEndpoint || !mayRead())
         return;
     const qint64 limit = m_hub->settings().maximumPendingReadBytes;
     const qint64 roughly =
@@ -417,7 +522,7 @@ void PipeConnection::readEnded(ReadEnd end, const TransportError &error)
     m_reading = false;
     m_readEnded = true;
     if (end == ReadEnd::PeerClosed)
-        beginClose(entry, NamedPipe::ClosedByClient);
+        beginClose(entry, m_hub->peerReason());
     else if (end == ReadEnd::Failed)
         beginClose(entry, NamedPipe::Failed, error);
     leave(entry);
@@ -499,6 +604,8 @@ void PipeConnection::writeProgressed(const WriteProgress &progress)
 /// Books what was accepted. True when the operation is over and the next may begin.
 bool PipeConnection::applyProgress(Entry &entry, const WriteProgress &progress)
 {
+    if (m_state == State::Closed) // abandoned, and booked as not sent
+        return false;
     const bool tell = m_hub->wantsMessageSent() && !m_closedDelivered;
     qint64 bytes = 0;
     for (int i = 0; i < progress.accepted; ++i) {
@@ -532,11 +639,11 @@ bool PipeConnection::applyProgress(Entry &entry, const WriteProgress &progress)
     if (progress.status == WriteProgress::Failed) {
         beginClose(entry, NamedPipe::Failed, progress.error);
     } else if (progress.status == WriteProgress::PeerGone) {
-        // Messages of the client may still be unread: the end comes when reading has found it.
+        // Messages of the peer may still be unread: the end comes when reading has found it.
         m_peerGone = true;
         dropped();
         if (m_state == State::Draining)
-            beginClose(entry, NamedPipe::ClosedByClient);
+            beginClose(entry, m_hub->peerReason());
         else
             updateReading(entry);
     }
@@ -548,21 +655,31 @@ bool PipeConnection::applyProgress(Entry &entry, const WriteProgress &progress)
 /// has returned them.
 void PipeConnection::dropUnsent(Entry &entry)
 {
-    const auto drop = [&](QList<OutgoingMessage> &list, qsizetype from) {
-        for (qsizetype i = from; i < list.size(); ++i) {
-            m_bytesToWrite -= list[i].data.size();
-            --m_messagesToWrite;
-            if (!list[i].isBroadcast)
-                ++m_lostMessages;
-            entry.discard(std::move(list[i].cookie));
-        }
-        list = QList<OutgoingMessage>();
-    };
-    drop(m_queue, 0);
+    bookUnsent(entry, m_queue, 0);
+    m_queue = QList<OutgoingMessage>();
     if (!m_writing) {
-        drop(m_out, m_outDone);
+        bookUnsent(entry, m_out, m_outDone);
+        m_out = QList<OutgoingMessage>();
         m_outDone = 0;
     }
+}
+
+void PipeConnection::bookUnsent(Entry &entry, QList<OutgoingMessage> &list, qsizetype from)
+{
+    const bool tell = m_hub->tellsUnsent() && !m_closedDelivered;
+    QList<QVariant> cookies;
+    for (qsizetype i = from; i < list.size(); ++i) {
+        m_bytesToWrite -= list[i].data.size();
+        --m_messagesToWrite;
+        if (!list[i].isBroadcast)
+            ++m_lostMessages;
+        if (tell)
+            cookies.append(std::move(list[i].cookie));
+        else
+            entry.discard(std::move(list[i].cookie));
+    }
+    // In the order of the calls: the endpoint returns what it had when the queue is gone already.
+    m_unsentCookies = &list == &m_out ? cookies + m_unsentCookies : m_unsentCookies + cookies;
 }
 
 } // namespace QtNamedPipes

@@ -20,6 +20,7 @@ namespace QtNamedPipes {
 
 class ConnectionHub;
 class PipeConnection;
+struct DialSettings;
 
 /// The user's side of a connection: turns its events into signals. Called with no lock held, on the
 /// delivering thread, one call at a time (but from inside a call when a slot runs an event loop).
@@ -30,7 +31,10 @@ public:
     virtual void opened() = 0;
     virtual void messageReceived(const QVariant &cookie, const QByteArray &data) = 0;
     virtual void messageSent(const QVariant &cookie) = 0;
+    /// Client side: a message that was taken and will not be sent any more.
+    virtual void messageNotSent(const QVariant &cookie) = 0;
     virtual void errorOccurred(NamedPipe::Error error, const QString &message) = 0;
+    /// The last call. Without opened() before it when the connection could not be made.
     virtual void closed() = 0;
     /// The user's object.
     virtual QSharedPointer<QObject> object() const = 0;
@@ -40,6 +44,7 @@ public:
 /// flight and the end.
 ///
 /// States, each entered at most once and in this order:
+///   Opening   client side: there is no endpoint yet; a PipeDialer tries to get one
 ///   Open      reads and writes are started
 ///   Draining  asyncClose(SendPending): queued writes still go out, nothing new is taken, and what
 ///             arrives is dropped
@@ -57,6 +62,7 @@ class PipeConnection final : public EndpointSink,
                              public std::enable_shared_from_this<PipeConnection>
 {
 public:
+    /// Open, or Opening when \a endpoint is null.
     PipeConnection(std::shared_ptr<ConnectionHub> hub, std::shared_ptr<PipeEndpoint> endpoint,
                    quint64 id);
     ~PipeConnection() override;
@@ -64,33 +70,42 @@ public:
     /// Worker: takes the face and starts reading.
     void open(std::unique_ptr<ConnectionFace> face);
 
+    // Instead of open(), when it is Opening.
+    /// Takes the face and starts to dial. Any thread.
+    void dial(std::unique_ptr<ConnectionFace> face, const DialSettings &settings);
+    bool isDialing() const;
+    /// Worker: \a endpoint is the connection.
+    void dialed(std::shared_ptr<PipeEndpoint> endpoint);
+    /// The connection cannot be made. Any thread.
+    void dialFailed(const TransportError &error);
+    /// It cannot be made now; the dialer goes on.
+    void dialDelayed(const TransportError &error);
+
     // What the user's object passes on. Any thread.
     void read(const QVariant &cookie);
     bool write(const QByteArray &data, const QVariant &cookie, bool isBroadcast);
     void close(NamedPipe::CloseMode mode);
 
     quint64 id() const { return m_id; }
-    const PeerIdentity &peer() const { return m_peer; }
+    ConnectionHub &hub() const { return *m_hub; }
+    PeerIdentity peer() const;
     qintptr handle() const;
     bool isConnected() const { return m_connected.load(std::memory_order_acquire); }
-    bool isOpening() const
-    {
-        return isConnected() && !m_openedDelivered.load(std::memory_order_acquire);
-    }
+    bool isOpening() const; ///< opened() is still to come
     QSharedPointer<QObject> object() const; ///< null before open() and after closed()
     qint64 bytesToWrite() const;
     NamedPipe::CloseReason closeReason() const;
     NamedPipe::Statistics statistics() const;
 
     // What the hub asks for.
-    /// Ends the connection because the server stops; with SendPending until \a deadline at the
+    /// Ends the connection because the owner stops; with SendPending until \a deadline at the
     /// latest.
     void stop(NamedPipe::CloseMode mode, Clock::time_point deadline);
     /// The system did not give back an operation in time: releases the handle all the same.
     void abandonOperations();
     /// The mode of reading has changed.
     void reconsiderReading();
-    /// The server is gone: lets go of the face, and with it of the user's object.
+    /// The owner is gone: lets go of the face, and with it of the user's object.
     void forget();
     /// Emits what there is. On the delivering thread. With \a budget until it is spent, or
     /// \a quantum messages are delivered; true when something is left that can be delivered now.
@@ -112,7 +127,7 @@ public:
     void hangUpSeen() override;
 
 private:
-    enum class State { Open, Draining, Closing, Closed };
+    enum class State { Opening, Open, Draining, Closing, Closed };
     using Lock = std::unique_lock<std::mutex>;
 
     /// The way in: holds the mutex; when it is released, tells the hub what has happened and lets
@@ -149,6 +164,7 @@ private:
     void leave(Entry &entry);
     void releaseEndpoint(Entry &entry);
 
+    void beginReading(Entry &entry);
     bool mayRead();
     void updateReading(Entry &entry);
     void keepMessages(MessageBatch &batch);
@@ -159,6 +175,7 @@ private:
     void pump(Entry &entry);
     bool applyProgress(Entry &entry, const WriteProgress &progress);
     void dropUnsent(Entry &entry);
+    void bookUnsent(Entry &entry, QList<OutgoingMessage> &list, qsizetype from);
 
     void reportError(const TransportError &error);
     bool deliverPrompt(Entry &entry);
@@ -176,24 +193,26 @@ private:
 
     const std::shared_ptr<ConnectionHub> m_hub;
     const quint64 m_id;
-    const PeerIdentity m_peer;
-    std::atomic<bool> m_connected { true };
+    std::atomic<bool> m_connected;
     std::atomic<bool> m_continueDelivery {
         true
     }; ///< false: received messages are dropped, not delivered
     std::atomic<int> m_requestCount { 0 }; ///< m_requests.size(), for a look without the lock
-    std::atomic<bool> m_openedDelivered { false };
 
     mutable std::mutex m_mutex; // guards all that follows, up to the delivering thread's own
 
-    std::shared_ptr<PipeEndpoint> m_endpoint; ///< until Closed
+    std::shared_ptr<PipeEndpoint> m_endpoint; ///< until Closed; null while Opening
+    PeerIdentity m_peer;
     std::unique_ptr<ConnectionFace> m_face; ///< until closed() is delivered, and has returned
-    State m_state = State::Open;
+    State m_state;
+    bool m_hasOpened; ///< it is, or has been, Open
+    bool m_openedDelivered = false;
     NamedPipe::CloseReason m_closeReason = NamedPipe::StillOpen;
     TransportError m_closeError; ///< reported right before closed()
     int m_inFlight = 0;
     bool m_signal = false; ///< there are new events: to be told when the lock is released
     bool m_released = false; ///< the handle is closed: likewise
+    bool m_isReleasing = false;
 
     bool m_reading = false; ///< a startRead() is outstanding
     bool m_readEnded = false;
@@ -215,7 +234,9 @@ private:
     qint64 m_lostMessages = 0;
 
     QList<QVariant> m_sentCookies; ///< messageSent() events to deliver
+    QList<QVariant> m_unsentCookies; ///< messageNotSent() events to deliver before closed()
     QList<TransportError> m_errors; ///< errorOccurred() events to deliver
+    qsizetype m_errorsBeforeOpened = 0; ///< so many of them come before opened()
     bool m_closedDelivered = false;
     NamedPipe::Statistics m_statistics;
 

@@ -77,8 +77,10 @@ bool PipeConnection::hasSeveralEvents() const
     qint64 messages = m_pendingMessages - m_deliveredMessages;
     if (m_continueDelivery && !m_hub->readsContinuously())
         messages = qMin<qint64>(messages, m_requests.size());
-    return messages + m_sentCookies.size() + m_errors.size() + (m_openedDelivered ? 0 : 1)
-            + (m_state == State::Closed ? 1 : 0) + (m_closeError ? 1 : 0)
+    const qint64 ending =
+            m_state == State::Closed ? m_unsentCookies.size() + (m_closeError ? 2 : 1) : 0;
+    return messages + m_sentCookies.size() + m_errors.size()
+            + (m_hasOpened && !m_openedDelivered ? 1 : 0) + ending
             > 1;
 }
 
@@ -123,7 +125,7 @@ bool PipeConnection::deliver(DeliveryBudget *budget, int quantum)
             face = std::move(m_face);
     });
     while (!m_hub->isSilent() && !m_closedDelivered) {
-        if (!m_openedDelivered) {
+        if (m_hasOpened && !m_openedDelivered && m_errorsBeforeOpened == 0) {
             m_openedDelivered = true;
             emitUnlocked(entry, [this] { m_face->opened(); });
         } else if (quantum <= 0 || (budget && budget->isSpent())) {
@@ -143,15 +145,19 @@ bool PipeConnection::deliver(DeliveryBudget *budget, int quantum)
 /// One of the events that wait for no message; false when there is none.
 bool PipeConnection::deliverPrompt(Entry &entry)
 {
-    if (!m_sentCookies.isEmpty()) {
-        const QVariant cookie = m_sentCookies.takeFirst();
+    if (!m_sentCookies.isEmpty() && m_errorsBeforeOpened == 0) {
+        QVariant cookie = m_sentCookies.takeFirst();
         if (m_sentCookies.isEmpty())
             m_sentCookies = QList<QVariant>();
-        emitUnlocked(entry, [&] { m_face->messageSent(cookie); });
+        emitUnlocked(entry, [&] { // and destroyed unlocked
+            const QVariant taken = std::move(cookie);
+            m_face->messageSent(taken);
+        });
         return true;
     }
     if (!m_errors.isEmpty()) {
         const TransportError error = m_errors.takeFirst();
+        m_errorsBeforeOpened = qMax<qsizetype>(m_errorsBeforeOpened - 1, 0);
         emitUnlocked(entry, [&] { m_face->errorOccurred(error.error, error.text()); });
         return true;
     }
@@ -279,6 +285,14 @@ void PipeConnection::dropUndelivered(Entry &entry)
 
 void PipeConnection::deliverClosed(Entry &entry)
 {
+    if (!m_unsentCookies.isEmpty()) {
+        QVariant cookie = m_unsentCookies.takeFirst();
+        emitUnlocked(entry, [&] { // and destroyed unlocked
+            const QVariant taken = std::move(cookie);
+            m_face->messageNotSent(taken);
+        });
+        return;
+    }
     if (m_closeError) {
         const TransportError error = std::exchange(m_closeError, TransportError());
         emitUnlocked(entry, [&] { m_face->errorOccurred(error.error, error.text()); });

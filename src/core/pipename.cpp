@@ -30,17 +30,44 @@ static QString nameFault(const QString &name)
     return platformNameFault(name);
 }
 
-TransportError checkPipeName(const QString &name)
+TransportError checkPipeName(const QString &name, const QString &whenMissing)
 {
-    TransportError error;
-    if (name.isEmpty()) {
-        error.error = NamedPipe::NameMissing;
-        error.detail = Text::tr("cannot start without specifying a pipe name");
-    } else if (const QString fault = nameFault(name); !fault.isEmpty()) {
-        error.error = NamedPipe::NameInvalid;
-        error.detail = fault;
+    if (name.isEmpty())
+        return { NamedPipe::NameMissing, 0, "", whenMissing };
+    if (const QString fault = nameFault(name); !fault.isEmpty())
+        return { NamedPipe::NameInvalid, 0, "", fault };
+    return {};
+}
+
+// Not by QRegularExpression, for which [ and \ have a meaning that they do not have here.
+bool matchesPattern(const QString &name, const QString &pattern,
+                    Qt::CaseSensitivity caseSensitivity)
+{
+    qsizetype n = 0;
+    qsizetype p = 0;
+    qsizetype star = -1; // the last * that was passed, and what it stands for ends at starEnd
+    qsizetype starEnd = 0;
+    while (n < name.size()) {
+        if (p < pattern.size() && pattern[p] == QLatin1Char('*')) {
+            star = p++;
+            starEnd = n;
+        } else if (p < pattern.size()
+                   && (pattern[p] == QLatin1Char('?')
+                       || QStringView(pattern).mid(p, 1).compare(QStringView(name).mid(n, 1),
+                                                                 caseSensitivity)
+                               == 0)) {
+            ++p;
+            ++n;
+        } else if (star >= 0) {
+            p = star + 1;
+            n = ++starEnd;
+        } else {
+            return false;
+        }
     }
-    return error;
+    while (p < pattern.size() && pattern[p] == QLatin1Char('*'))
+        ++p;
+    return p == pattern.size();
 }
 
 } // namespace QtNamedPipes

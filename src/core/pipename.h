@@ -8,9 +8,13 @@
 
 namespace QtNamedPipes {
 
-/// What is wrong with \a name as the name of a pipe, as the error that start() reports; NoError
-/// when it is good.
-TransportError checkPipeName(const QString &name);
+/// What is wrong with \a name as the name of a pipe: NameInvalid with a sentence, or NameMissing with
+/// the text \a whenMissing; NoError when it is good.
+TransportError checkPipeName(const QString &name, const QString &whenMissing);
+
+/// Whether \a name matches \a pattern, in which * stands for any characters and ? for one.
+bool matchesPattern(const QString &name, const QString &pattern,
+                    Qt::CaseSensitivity caseSensitivity);
 
 } // namespace QtNamedPipes
 

@@ -13,6 +13,7 @@
 
 #include <QtCore/qbytearray.h>
 #include <QtCore/qstring.h>
+#include <QtCore/qstringlist.h>
 #include <QtCore/qvariant.h>
 
 #include <chrono>
@@ -54,7 +55,7 @@ struct WriteProgress
     enum Status {
         Done, ///< all messages of the write are accepted; the operation is over
         Pending, ///< more calls of EndpointSink::writeProgressed() follow
-        PeerGone, ///< the client closed its end; the operation is over
+        PeerGone, ///< the other end was closed; the operation is over
         Cancelled, ///< by PipeEndpoint::cancel(); the operation is over
         Failed, ///< for the reason in error; the operation is over
     };
@@ -65,7 +66,7 @@ struct WriteProgress
 
 /// How reading came to its end.
 enum class ReadEnd {
-    PeerClosed, ///< end of stream: the client closed, and everything it sent has been handed over
+    PeerClosed, ///< end of stream: the peer closed, and everything it sent has been handed over
     Cancelled, ///< by PipeEndpoint::cancel()
     Failed, ///< for the reason that comes with it
 };
@@ -84,7 +85,7 @@ public:
     virtual void readEnded(ReadEnd end, const TransportError &error) = 0;
     /// Reports on a startWrite() that returned Pending.
     virtual void writeProgressed(const WriteProgress &progress) = 0;
-    /// The client hung up while no read was wanted, so that nobody would notice otherwise.
+    /// The peer hung up while no read was wanted, so that nobody would notice otherwise.
     virtual void hangUpSeen() = 0;
 };
 
@@ -96,9 +97,12 @@ class PipeEndpoint
 public:
     virtual ~PipeEndpoint() = default;
 
-    /// Comes first, and only remembers: the endpoint keeps the sink alive for as long as it lives
-    /// itself.
+    /// Comes first. The endpoint keeps the sink alive for as long as it lives itself. From now on
+    /// hangUpSeen() may be called.
     virtual void attach(std::shared_ptr<EndpointSink> sink) = 0;
+    /// Comes once, when the connection is open: from now on a hang-up is looked out for. On a
+    /// worker.
+    virtual void watch() = 0;
 
     virtual qintptr handle() const = 0;
     virtual PeerIdentity peer() const = 0;
@@ -118,7 +122,7 @@ public:
     /// thread.
     virtual void cancel() = 0;
 
-    /// Releases the handle. What the system has accepted still reaches the client.
+    /// Releases the handle. What the system has accepted still reaches the peer.
     virtual void close() = 0;
 };
 
@@ -158,6 +162,21 @@ struct ListenSettings
     QString securityDescriptor; ///< SDDL, wins over access; Windows only
 };
 
+/// A server to connect to.
+struct DialTarget
+{
+    QString name;
+    NamedPipe::ServerAccess access = NamedPipe::AnyUser;
+};
+
+/// How an attempt to connect went.
+struct DialResult
+{
+    std::shared_ptr<PipeEndpoint> endpoint; ///< null: for the reason in error
+    TransportError error;
+    bool isBusy = false; ///< the name is served, but nobody could take the call just now
+};
+
 struct EngineSettings
 {
     int threads = 1;
@@ -193,6 +212,9 @@ public:
     /// harmless after shutdown().
     virtual void placeFreed() = 0;
 
+    /// Tries once to connect, and waits for nobody. On a worker.
+    virtual DialResult connect(const DialTarget &target) = 0;
+
     /// Runs \a task on a worker, soon or at \a when. Any thread; forgets it after shutdown().
     virtual void post(std::shared_ptr<EngineTask> task) = 0;
     virtual void postAt(Clock::time_point when, std::shared_ptr<EngineTask> task) = 0;
@@ -211,6 +233,10 @@ std::shared_ptr<PipeEngine> createPlatformEngine(const EngineSettings &settings,
                                                  qsizetype bufferSize);
 /// `\\.\pipe\Name` or the path of the socket.
 QString platformPipePath(const QString &name);
+/// The names of all pipes that are served on this machine, as far as the system tells; unsorted.
+QStringList platformPipeNames();
+/// Whether "Name" and "name" are two pipes.
+Qt::CaseSensitivity platformNameCase();
 /// What the platform has against \a name beyond the common rules: a sentence, or nothing.
 QString platformNameFault(const QString &name);
 /// The system's text for a native code.

@@ -192,7 +192,7 @@ bool EpollEndpoint::readOnce(MessageBatch &batch)
     } else if (m_decoder.isInsideFrame()) {
         foundEnd(ReadEnd::Failed,
                  { NamedPipe::TruncatedMessage, code, "recvmsg",
-                   Text::tr("the client closed in the middle of a message") });
+                   Text::tr("the other side closed in the middle of a message") });
     } else if (code == 0 || code == ECONNRESET) {
         foundEnd(ReadEnd::PeerClosed, {});
     } else {
@@ -216,7 +216,7 @@ void EpollEndpoint::decode(MessageBatch &batch, qsizetype size)
                 ReadEnd::Failed,
                 { NamedPipe::MessageTooLarge, 0, "",
                   Text::tr(
-                          "the client announced a message of %1 bytes, which is more than is allowed")
+                          "the other side announced a message of %1 bytes, which is more than is allowed")
                           .arg(m_decoder.announcedSize()) });
     } catch (const std::bad_alloc &) { // it is the client who decides how much is needed
         m_decoder.reset();

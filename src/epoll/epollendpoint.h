@@ -27,6 +27,7 @@ public:
 
     // PipeEndpoint
     void attach(std::shared_ptr<EndpointSink> sink) override;
+    void watch() override { } // since attach()
     qintptr handle() const override { return m_fd.get(); }
     PeerIdentity peer() const override { return m_peer; }
     void startRead(qint64 roughly) override;

@@ -6,6 +6,7 @@
 #include "core/logging.h"
 #include "core/messageframing.h"
 #include "core/text.h"
+#include "epoll/epollconnector.h"
 #include "epoll/epolllistener.h"
 #include "epoll/unixcalls.h"
 #include "epoll/unixerror.h"
@@ -148,6 +149,11 @@ void EpollEngine::placeFreed()
         listener->placeFreed();
 }
 
+DialResult EpollEngine::connect(const DialTarget &target)
+{
+    return connectSocket(shared_from_this(), target);
+}
+
 void EpollEngine::post(std::shared_ptr<EngineTask> task)
 {
     const std::lock_guard<std::mutex> lock(m_mutex);
@@ -248,7 +254,10 @@ void EpollEngine::work()
     epoll_event events[64];
     const int maximum = m_settings.threads == 1 ? 64 : 1;
     while (!m_quit) {
-        for (const auto &task : m_timers.takeDue())
+        const auto due = m_timers.takeDue();
+        if (!due.empty())
+            keepTimersWatched();
+        for (const auto &task : due)
             task->run();
         bool idle = !runTask();
         m_waiting.fetch_add(1);
@@ -259,10 +268,14 @@ void EpollEngine::work()
         const int count = unixCalls().epoll_wait(m_epoll.get(), events, maximum,
                                                  idle ? m_timers.millisecondsToNext() : 0);
         m_waiting.fetch_sub(1);
-        keepTimersWatched();
+        bool isWatchKept = false;
         for (int i = 0; i < count; ++i) {
-            if (const auto handler = m_handlers.find(events[i].data.u64))
-                handler->handle(events[i].events);
+            const auto handler = m_handlers.find(events[i].data.u64);
+            if (!handler)
+                continue; // a wake-up: handing the watch on for it would be a wake-up again
+            if (!std::exchange(isWatchKept, true))
+                keepTimersWatched();
+            handler->handle(events[i].events);
         }
     }
     wakeOne();

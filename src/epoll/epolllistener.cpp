@@ -18,8 +18,6 @@ namespace QtNamedPipes {
 
 using namespace std::chrono_literals;
 
-static constexpr auto ShortestBackOff = 10ms;
-static constexpr auto LongestBackOff = 1000ms;
 // Clients let in before other events have a turn.
 static constexpr int AcceptBatch = 16;
 // One-shot: one worker at a time lets clients in.
@@ -54,6 +52,8 @@ void EpollListener::stop()
     sink.swap(m_sink);
     m_engine.unwatch(m_name.socket(), m_key);
     m_key = 0;
+    // A client that came now would believe that it is connected, until the connections have ended.
+    m_name.closeSocket();
 }
 
 void EpollListener::close()
@@ -114,7 +114,7 @@ EpollListener::Outcome EpollListener::acceptOne()
         return trouble(code, "accept4");
     }
     m_inTrouble = false;
-    m_backOff = 0ms;
+    m_backOff.reset();
     PeerIdentity peer;
     if (!isWelcome(fd.get(), &peer)) {
         m_sink->releasePlace();
@@ -150,10 +150,8 @@ EpollListener::Outcome EpollListener::trouble(int code, const char *operation)
     if (!m_inTrouble)
         m_sink->listenerFailed(unixError(code, operation));
     m_inTrouble = true;
-    m_backOff =
-            std::clamp<std::chrono::milliseconds>(2 * m_backOff, ShortestBackOff, LongestBackOff);
     m_waitsForPlace = true;
-    m_engine.postAt(Clock::now() + m_backOff, std::make_shared<Retry>(weak_from_this()));
+    m_engine.postAt(Clock::now() + m_backOff.next(), std::make_shared<Retry>(weak_from_this()));
     return Outcome::Trouble;
 }
 
@@ -161,11 +159,8 @@ EpollListener::Outcome EpollListener::trouble(int code, const char *operation)
 bool EpollListener::isWelcome(int fd, PeerIdentity *peer) const
 {
     ucred credentials = {};
-    socklen_t length = sizeof credentials;
-    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0)
+    if (!peerCredentials(fd, peer, &credentials))
         return false;
-    peer->processId = credentials.pid;
-    peer->userId = QString::number(credentials.uid);
     if (credentials.uid == ::geteuid() || m_access.testFlag(NamedPipe::OtherAccess))
         return true;
     if (!m_access.testFlag(NamedPipe::GroupAccess))
@@ -173,6 +168,7 @@ bool EpollListener::isWelcome(int fd, PeerIdentity *peer) const
     if (credentials.gid == ::getegid())
         return true;
     std::vector<gid_t> groups(64);
+    socklen_t length = 0;
     for (;;) {
         length = socklen_t(groups.size() * sizeof(gid_t));
         if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) == 0)

@@ -4,6 +4,7 @@
 #ifndef QTNAMEDPIPES_EPOLLLISTENER_H
 #define QTNAMEDPIPES_EPOLLLISTENER_H
 
+#include "core/backoff.h"
 #include "core/pipetransport.h"
 #include "epoll/epollengine.h"
 #include "epoll/socketname.h"
@@ -45,7 +46,7 @@ private:
     std::shared_ptr<ListenerSink> m_sink; ///< null: stopped
     quint64 m_key = 0;
     bool m_inTrouble = false;
-    std::chrono::milliseconds m_backOff { 0 };
+    BackOff m_backOff;
 };
 
 } // namespace QtNamedPipes

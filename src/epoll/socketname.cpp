@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 namespace QtNamedPipes {
 
@@ -38,12 +37,22 @@ QString platformNameFault(const QString &name)
     return {};
 }
 
-static sockaddr_un addressOf(const QByteArray &path)
+sockaddr_un socketAddress(const QByteArray &path)
 {
     sockaddr_un address = {};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path.constData(), size_t(path.size()));
     return address;
+}
+
+bool peerCredentials(int fd, PeerIdentity *peer, ucred *credentials)
+{
+    socklen_t length = sizeof *credentials;
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, &length) != 0)
+        return false;
+    peer->processId = credentials->pid;
+    peer->userId = QString::number(credentials->uid);
+    return true;
 }
 
 static mode_t modeOf(NamedPipe::AccessOptions access)
@@ -74,7 +83,7 @@ TransportError SocketName::claim(const QString &name, int backlog, NamedPipe::Ac
     // never wider than it should be, and the process' umask stays as it is.
     if (::fchmod(m_socket.get(), S_IRUSR | S_IWUSR) != 0)
         return unixError(errno, "fchmod");
-    const sockaddr_un address = addressOf(m_path);
+    const sockaddr_un address = socketAddress(m_path);
     if (calls.bind(m_socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address)
         != 0)
         return unixError(errno, "bind");
@@ -142,8 +151,10 @@ TransportError SocketName::removeStale() const
     const UnixFd probe(unixCalls().socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!probe)
         return unixError(errno, "socket");
-    const sockaddr_un address = addressOf(m_path);
-    if (::connect(probe.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0
+    const sockaddr_un address = socketAddress(m_path);
+    if (unixCalls().connect(probe.get(), reinterpret_cast<const sockaddr *>(&address),
+                            sizeof address)
+                == 0
         || errno != ECONNREFUSED)
         return inUse(Text::tr("the name is served by a running server: %1"));
     qCDebug(lcEngine, "taking over the stale socket %s", m_path.constData());
@@ -152,7 +163,7 @@ TransportError SocketName::removeStale() const
     return {};
 }
 
-void SocketName::release()
+void SocketName::closeSocket()
 {
     struct stat file;
     // Before the socket is closed: afterwards the file at the path could be a successor's.
@@ -161,6 +172,11 @@ void SocketName::release()
         ::unlink(m_path.constData());
     m_isBound = false;
     m_socket.reset();
+}
+
+void SocketName::release()
+{
+    closeSocket();
     if (m_lock)
         ::unlink(m_lockPath.constData());
     m_lock.reset();

@@ -7,9 +7,16 @@
 #include "core/pipetransport.h"
 #include "epoll/unixfd.h"
 
+#include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 namespace QtNamedPipes {
+
+/// The address of the socket at \a path, which checkPipeName() has found short enough.
+sockaddr_un socketAddress(const QByteArray &path);
+/// Who is at the other end of the socket \a fd; false and errno when the system does not tell.
+bool peerCredentials(int fd, PeerIdentity *peer, ucred *credentials);
 
 /// A claimed socket path: a listening socket that nobody else can take the name from while this
 /// lives.
@@ -26,7 +33,10 @@ public:
     SocketName &operator=(const SocketName &) = delete;
 
     TransportError claim(const QString &name, int backlog, NamedPipe::AccessOptions access);
-    /// Removes the files and closes the socket, in the order that a successor can rely on.
+    /// Removes the file of the socket and closes it: nobody can connect any more. The name stays
+    /// claimed.
+    void closeSocket();
+    /// Likewise, and lets go of the name.
     void release();
 
     int socket() const { return m_socket.get(); }

@@ -19,6 +19,9 @@ UnixCalls &unixCalls()
             return ::bind(fd, address, length);
         },
         ::listen,
+        [](int fd, const sockaddr *address, socklen_t length) {
+            return ::connect(fd, address, length);
+        },
         [](int fd, sockaddr *address, socklen_t *length, int flags) {
             return ::accept4(fd, address, length, flags);
         },

@@ -20,6 +20,7 @@ struct UnixCalls
     int (*socket)(int domain, int type, int protocol);
     int (*bind)(int fd, const sockaddr *address, socklen_t length);
     int (*listen)(int fd, int backlog);
+    int (*connect)(int fd, const sockaddr *address, socklen_t length);
     int (*accept4)(int fd, sockaddr *address, socklen_t *length, int flags);
     ssize_t (*recvmsg)(int fd, msghdr *message, int flags);
     ssize_t (*sendmsg)(int fd, const msghdr *message, int flags);

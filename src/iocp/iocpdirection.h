@@ -5,7 +5,7 @@
 #define QTNAMEDPIPES_IOCPDIRECTION_H
 
 #include "core/pipetransport.h"
-#include "iocp/backoff.h"
+#include "core/backoff.h"
 #include "iocp/iooperation.h"
 
 #include <atomic>

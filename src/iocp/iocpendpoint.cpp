@@ -24,6 +24,11 @@ qintptr IocpEndpoint::handle() const
     return handle ? qintptr(handle) : -1;
 }
 
+void IocpEndpoint::watch()
+{
+    m_reader.watch();
+}
+
 void IocpEndpoint::startRead(qint64)
 {
     // One read takes one message, whatever is welcome.
@@ -46,12 +51,6 @@ void IocpEndpoint::close()
 {
     m_isClosed.store(true, std::memory_order_release);
     m_gate.close();
-}
-
-void IocpEndpoint::watch()
-{
-    if (m_sink)
-        m_reader.watch();
 }
 
 } // namespace QtNamedPipes

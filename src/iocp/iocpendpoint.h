@@ -14,7 +14,7 @@ namespace QtNamedPipes {
 
 class IocpEngine;
 
-/// The server's end of a connected named pipe: the handle behind its gate, and one class for each
+/// One end of a connected named pipe: the handle behind its gate, and one class for each
 /// direction.
 ///
 /// Every operation in flight holds the endpoint. One that comes back after close() finds it closed,
@@ -26,15 +26,13 @@ public:
     IocpEndpoint(std::shared_ptr<IocpEngine> engine, WinHandle pipe, PeerIdentity peer);
 
     void attach(std::shared_ptr<EndpointSink> sink) override { m_sink = std::move(sink); }
+    void watch() override;
     qintptr handle() const override;
     PeerIdentity peer() const override { return m_peer; }
     void startRead(qint64 roughly) override;
     WriteProgress startWrite(const OutgoingMessage *messages, int count) override;
     void cancel() override;
     void close() override;
-
-    /// Looks out for the client's hang-up while nobody reads. On a worker, after attach().
-    void watch();
 
     // For the two directions.
     IocpEngine &engine() { return *m_engine; }

@@ -5,6 +5,7 @@
 
 #include "core/logging.h"
 #include "core/text.h"
+#include "iocp/iocpconnector.h"
 #include "iocp/iocplistener.h"
 #include "iocp/winerror.h"
 
@@ -139,6 +140,11 @@ void IocpEngine::placeFreed()
 {
     if (m_listener)
         m_listener->placeFreed();
+}
+
+DialResult IocpEngine::connect(const DialTarget &target)
+{
+    return connectPipe(shared_from_this(), target);
 }
 
 void IocpEngine::post(std::shared_ptr<EngineTask> task)

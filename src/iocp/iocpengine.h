@@ -39,6 +39,7 @@ public:
     void startAccepting() override;
     void stopAccepting() override;
     void placeFreed() override;
+    DialResult connect(const DialTarget &target) override;
     void post(std::shared_ptr<EngineTask> task) override;
     void postAt(Clock::time_point when, std::shared_ptr<EngineTask> task) override;
     bool isWorkerThread() const override;

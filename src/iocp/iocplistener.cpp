@@ -301,7 +301,6 @@ void IocpListener::handOver()
         return;
     }
     sink->accepted(endpoint);
-    endpoint->watch();
 }
 
 // --- Trouble and the end ---

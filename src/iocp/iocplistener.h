@@ -5,7 +5,7 @@
 #define QTNAMEDPIPES_IOCPLISTENER_H
 
 #include "core/pipetransport.h"
-#include "iocp/backoff.h"
+#include "core/backoff.h"
 #include "iocp/winhandle.h"
 #include "iocp/winsecurity.h"
 

@@ -107,10 +107,8 @@ void IocpReader::watched(DWORD error)
         return;
     if (tookEmptyMessage)
         messageEnded(0);
-    else if (error == ERROR_MORE_DATA)
-        read();
     else
-        failed(error);
+        read(); // whatever was wrong with watching: the read itself tells
 }
 
 // --- Messages ---
@@ -201,7 +199,7 @@ void IocpReader::failed(DWORD error)
             return end(ReadEnd::PeerClosed);
         return end(ReadEnd::Failed,
                    { NamedPipe::TruncatedMessage, qint64(error), "ReadFile",
-                     Text::tr("the client closed in the middle of a message") });
+                     Text::tr("the other side closed in the middle of a message") });
     }
     // A read that somebody else has cancelled has taken nothing, and can simply be done again.
     if (isShortage(error) || error == ERROR_OPERATION_ABORTED) {

@@ -14,8 +14,8 @@ namespace QtNamedPipes {
 /// after the other.
 ///
 /// While nobody reads, a read of no bytes keeps watch. It takes nothing from the queue, comes back
-/// with ERROR_MORE_DATA when there is a message, and with ERROR_BROKEN_PIPE when the client has
-/// gone; without it a client could come and go unnoticed. The one thing it does take is an empty
+/// with ERROR_MORE_DATA when there is a message, and with ERROR_BROKEN_PIPE when the peer has
+/// gone; without it a peer could go unnoticed. The one thing it does take is an empty
 /// message, which start() then delivers (Stage::EmptyMessage). With unread messages in the pipe
 /// there is no watching; whoever reads them finds the end behind them.
 class IocpReader final : public IocpDirection

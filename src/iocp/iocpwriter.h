@@ -9,7 +9,7 @@
 namespace QtNamedPipes {
 
 /// Sends the messages of one startWrite(), one WriteFile() each and one at a time: the system
-/// copies what a client has not read yet into memory that cannot be paged out, so it shall not be
+/// copies what the peer has not read yet into memory that cannot be paged out, so it shall not be
 /// much.
 class IocpWriter final : public IocpDirection
 {

@@ -56,12 +56,12 @@ public:
         cancelLocked();
     }
 
-    /// Lets go of the handle. What the system has accepted for the client stays readable there:
-    /// DisconnectNamedPipe() would throw it away, FlushFileBuffers() would wait for the client.
+    /// Lets go of the handle. What the system has accepted for the peer stays readable there:
+    /// DisconnectNamedPipe() would throw it away, FlushFileBuffers() would wait for the peer.
     void close()
     {
         const std::unique_lock<WinSharedMutex> lock(m_mutex);
-        cancelLocked(); // closing alone would leave a write that waits for the client in the system
+        cancelLocked(); // closing alone would leave a write that waits for the peer in the system
         m_handle.close();
     }
 

@@ -6,6 +6,8 @@
 
 #include <QtCore/qt_windows.h>
 
+#include <aclapi.h>
+
 namespace QtNamedPipes {
 
 /// The system calls whose results decide what the engine does next. Tests replace entries to bring
@@ -21,6 +23,14 @@ struct WinApi
     decltype(&::WaitNamedPipeW) waitNamedPipe = &::WaitNamedPipeW;
     decltype(&::GetNamedPipeHandleStateW) getNamedPipeHandleState = &::GetNamedPipeHandleStateW;
     decltype(&::ConnectNamedPipe) connectNamedPipe = &::ConnectNamedPipe;
+    decltype(&::CreateFileW) createFile = &::CreateFileW;
+    decltype(&::SetNamedPipeHandleState) setNamedPipeHandleState = &::SetNamedPipeHandleState;
+    decltype(&::GetNamedPipeServerProcessId) getNamedPipeServerProcessId =
+            &::GetNamedPipeServerProcessId;
+    decltype(&::GetSecurityInfo) getSecurityInfo = &::GetSecurityInfo;
+    decltype(&::FindFirstFileW) findFirstFile = &::FindFirstFileW;
+    decltype(&::FindNextFileW) findNextFile = &::FindNextFileW;
+    decltype(&::FindClose) findClose = &::FindClose;
     decltype(&::PeekNamedPipe) peekNamedPipe = &::PeekNamedPipe;
     decltype(&::ReadFile) readFile = &::ReadFile;
     decltype(&::WriteFile) writeFile = &::WriteFile;

@@ -22,7 +22,7 @@ DWORD winErrorFromStatus(LONG status);
 /// The error as a value. \a code: from GetLastError() on the line after the call.
 TransportError winError(DWORD code, const char *operation);
 
-/// The client has closed its end: for reading that is the end of the stream, and no fault of
+/// The peer has closed its end: for reading that is the end of the stream, and no fault of
 /// anybody.
 inline bool isPeerGone(DWORD code)
 {

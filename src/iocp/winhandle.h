@@ -6,6 +6,7 @@
 
 #include "iocp/winapi.h"
 
+#include <memory>
 #include <utility>
 
 namespace QtNamedPipes {
@@ -39,6 +40,14 @@ public:
 private:
     HANDLE m_handle = nullptr;
 };
+
+struct LocalFreeDeleter
+{
+    void operator()(void *memory) const { LocalFree(memory); }
+};
+
+/// Memory that the system has allocated for the caller.
+using LocalMemory = std::unique_ptr<void, LocalFreeDeleter>;
 
 } // namespace QtNamedPipes
 

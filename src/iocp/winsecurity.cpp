@@ -5,7 +5,6 @@
 
 #include "core/text.h"
 #include "iocp/winerror.h"
-#include "iocp/winhandle.h"
 
 #include <sddl.h>
 
@@ -59,15 +58,28 @@ static QString tokenGroup(HANDLE token)
                                          });
 }
 
-TransportError WinSecurity::describe(NamedPipe::AccessOptions access, QString *sddl)
+/// What is created without a word about its owner belongs to this one: the user or, when elevated,
+/// the administrators.
+static QString tokenOwner(HANDLE token)
+{
+    return tokenSid<TOKEN_OWNER>(token, TokenOwner,
+                                 [](const TOKEN_OWNER &owner) { return owner.Owner; });
+}
+
+static TransportError openOwnToken(WinHandle *token)
 {
     HANDLE opened = nullptr;
     const BOOL ok = OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &opened);
     const DWORD code = ok ? ERROR_SUCCESS : GetLastError();
-    if (!ok)
-        return winError(code, "OpenProcessToken");
-    const WinHandle token(opened);
+    *token = WinHandle(opened);
+    return winError(code, "OpenProcessToken");
+}
 
+TransportError WinSecurity::describe(NamedPipe::AccessOptions access, QString *sddl)
+{
+    WinHandle token;
+    if (const TransportError error = openOwnToken(&token))
+        return error;
     const QString user = tokenUser(token.get());
     const QString group = tokenGroup(token.get());
     if (user.isEmpty() || group.isEmpty()) {
@@ -75,9 +87,10 @@ TransportError WinSecurity::describe(NamedPipe::AccessOptions access, QString *s
                  Text::tr("cannot find out which user runs the server") };
     }
 
+    // O: the user owns the pipe of an elevated server, too; checkPipeOwner() looks at that.
     // P: nothing is inherited. The user who runs the server always has all rights, since each
     // further instance is created under them.
-    *sddl = QStringLiteral("D:P(A;;FA;;;%1)(A;;FA;;;SY)(A;;FA;;;BA)").arg(user);
+    *sddl = QStringLiteral("O:%1D:P(A;;FA;;;%1)(A;;FA;;;SY)(A;;FA;;;BA)").arg(user);
     const auto allow = [sddl](const QString &who) {
         *sddl += QStringLiteral("(A;;0x%1;;;%2)")
                          .arg(ClientRights, 8, 16, QLatin1Char('0'))
@@ -117,18 +130,50 @@ SECURITY_ATTRIBUTES WinSecurity::attributes() const
     return { sizeof(SECURITY_ATTRIBUTES), m_descriptor.get(), FALSE };
 }
 
-PeerIdentity pipeClient(HANDLE pipe)
+static PeerIdentity identityOf(ULONG processId)
 {
     PeerIdentity peer;
-    ULONG processId = 0;
-    if (!GetNamedPipeClientProcessId(pipe, &processId))
-        return peer;
     peer.processId = qint64(processId);
     const WinHandle process(OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, processId));
     HANDLE token = nullptr;
     if (process && OpenProcessToken(process.get(), TOKEN_QUERY, &token))
         peer.userId = tokenUser(WinHandle(token).get());
     return peer;
+}
+
+PeerIdentity pipeClient(HANDLE pipe)
+{
+    ULONG processId = 0;
+    return GetNamedPipeClientProcessId(pipe, &processId) ? identityOf(processId) : PeerIdentity();
+}
+
+PeerIdentity pipeServer(HANDLE pipe)
+{
+    ULONG processId = 0;
+    return winApi().getNamedPipeServerProcessId(pipe, &processId) ? identityOf(processId)
+                                                                  : PeerIdentity();
+}
+
+TransportError checkPipeOwner(HANDLE pipe)
+{
+    PSID owner = nullptr;
+    PSECURITY_DESCRIPTOR descriptor = nullptr;
+    const DWORD code = winApi().getSecurityInfo(pipe, SE_KERNEL_OBJECT, OWNER_SECURITY_INFORMATION,
+                                                &owner, nullptr, nullptr, nullptr, &descriptor);
+    const LocalMemory memory(descriptor);
+    if (code != ERROR_SUCCESS)
+        return winError(code, "GetSecurityInfo");
+    WinHandle token;
+    if (const TransportError error = openOwnToken(&token))
+        return error;
+    const QString server = sidText(owner);
+    const bool isSame = !server.isEmpty()
+            && (server == tokenUser(token.get()) || server == tokenOwner(token.get()));
+    if (isSame)
+        return {};
+    return { NamedPipe::AccessDenied, 0, "",
+             server.isEmpty() ? Text::tr("the server is run by an unknown user")
+                              : Text::tr("the server is run by another user (%1)").arg(server) };
 }
 
 } // namespace QtNamedPipes

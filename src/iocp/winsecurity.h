@@ -5,10 +5,7 @@
 #define QTNAMEDPIPES_WINSECURITY_H
 
 #include "core/pipetransport.h"
-
-#include <QtCore/qt_windows.h>
-
-#include <memory>
+#include "iocp/winhandle.h"
 
 namespace QtNamedPipes {
 
@@ -26,16 +23,18 @@ public:
     static TransportError describe(NamedPipe::AccessOptions access, QString *sddl);
 
 private:
-    struct LocalFreeDeleter
-    {
-        void operator()(void *memory) const { LocalFree(memory); }
-    };
-    std::unique_ptr<void, LocalFreeDeleter> m_descriptor;
+    LocalMemory m_descriptor;
 };
 
 /// Who opened the other end of a server's \a pipe: a hint. The process may have gone meanwhile, and
 /// its number may belong to another one; then there is no user.
 PeerIdentity pipeClient(HANDLE pipe);
+/// Who runs the server at the other end of a client's \a pipe: the same kind of hint.
+PeerIdentity pipeServer(HANDLE pipe);
+
+/// AccessDenied unless the server at the other end of \a pipe is run by the user of this process.
+/// Decided by the owner of the pipe, which a user cannot choose freely. Needs READ_CONTROL.
+TransportError checkPipeOwner(HANDLE pipe);
 
 } // namespace QtNamedPipes
 

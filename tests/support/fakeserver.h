@@ -5,6 +5,7 @@
 #define QTNAMEDPIPES_TESTS_FAKESERVER_H
 
 #include "core/connectionhub.h"
+#include "core/pipedialer.h"
 #include "faketransport.h"
 
 #include <functional>
@@ -14,7 +15,7 @@ namespace QtNamedPipes {
 /// One call of a face, or of the hub's owner.
 struct FakeEvent
 {
-    enum Kind { Ready, ServerError, Opened, Message, Sent, Error, Closed };
+    enum Kind { Ready, ServerError, Opened, Message, Sent, NotSent, Error, Closed };
     Kind kind = Ready;
     quint64 id = 0; ///< of the connection; 0: the server's own
     QVariant cookie;
@@ -26,7 +27,8 @@ struct FakeEvent
 };
 
 /// What was delivered; checks what holds for every sequence of events: opened first and once,
-/// closed last and once, nothing else outside.
+/// closed last and once, nothing else outside. Of a connection that is dialed, errors and closed
+/// may come without opened.
 class FakeLog
 {
 public:
@@ -35,7 +37,7 @@ public:
     void add(const FakeEvent &event);
 
     QList<FakeEvent> events() const;
-    /// "opened", "message data" or "message data #cookie", "sent #cookie", "error Code", "closed";
+    /// "opened", "message data" or "message data #cookie", "sent #cookie", "notSent #cookie", "error Code", "closed";
     /// of one connection, or of all and the server.
     QStringList lines(quint64 id) const;
     QStringList lines() const;
@@ -43,6 +45,8 @@ public:
     QList<QByteArray> messages(quint64 id) const;
     void clear(); ///< the past still counts for the checks
 
+    /// The connection \a id is not there yet.
+    void expectDial(quint64 id);
     /// Called for each event, as a slot is. Set before events come.
     std::function<void(const FakeEvent &)> hook;
     /// Nothing may come from now on.
@@ -53,11 +57,13 @@ private:
     QList<FakeEvent> m_events;
     QList<quint64> m_opened;
     QList<quint64> m_closed;
+    QList<quint64> m_dialed;
     QStringList m_wrong;
     bool m_silent = false;
 };
 
-/// What NamedPipeServer is to the hub, with everything recorded.
+/// What NamedPipeServer is to the hub, with everything recorded; with Side::Client in the settings
+/// what NamedPipeClientManager is.
 class FakeServer final : public QObject, public HubOwner
 {
 public:
@@ -71,6 +77,9 @@ public:
     /// One turn of the event loop; false when no event was posted for it.
     bool deliverOnce();
     void stop();
+
+    /// Client side: a connection that is being made.
+    std::shared_ptr<PipeConnection> dial(const DialSettings &dial = {});
 
     std::shared_ptr<FakeEndpoint> connectClient();
     /// A client whose opened() has been delivered, and that a read is waiting for.

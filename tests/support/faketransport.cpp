@@ -40,6 +40,15 @@ void FakeEndpoint::attach(std::shared_ptr<EndpointSink> sink)
     m_sink = std::move(sink);
 }
 
+void FakeEndpoint::watch()
+{
+    const std::lock_guard lock(m_mutex);
+    require(m_sink != nullptr, "attach() comes first");
+    require(!m_watched, "watch() comes once");
+    require(!m_closed, "nothing is called after close()");
+    m_watched = true;
+}
+
 void FakeEndpoint::startRead(qint64 roughly)
 {
     std::unique_lock lock(m_mutex);
@@ -346,6 +355,13 @@ void FakeEngine::placeFreed()
     ++m_placesFreed;
 }
 
+DialResult FakeEngine::connect(const DialTarget &target)
+{
+    if (onConnect)
+        return onConnect(target);
+    return { nullptr, { NamedPipe::NotFound, 2, "connect", {} }, false };
+}
+
 void FakeEngine::post(std::shared_ptr<EngineTask> task)
 {
     const std::lock_guard lock(m_mutex);
@@ -359,7 +375,7 @@ void FakeEngine::postAt(Clock::time_point when, std::shared_ptr<EngineTask> task
 {
     const std::lock_guard lock(m_mutex);
     if (!m_shutDown)
-        m_timers.emplace(when, std::move(task));
+        m_timers.emplace(when + m_passed, std::move(task));
 }
 
 bool FakeEngine::isWorkerThread() const
@@ -438,14 +454,22 @@ void FakeEngine::advance(Clock::duration time)
 {
     const AsWorker worker(this);
     std::unique_lock lock(m_mutex);
-    m_passed += time;
-    while (!m_timers.empty() && m_timers.begin()->first <= Clock::now() + m_passed) {
-        const auto task = std::move(m_timers.begin()->second);
-        m_timers.erase(m_timers.begin());
+    const Clock::duration target = m_passed + time;
+    while (!m_timers.empty() && m_timers.begin()->first <= Clock::now() + target) {
+        const auto first = m_timers.begin();
+        m_passed = std::max(m_passed, first->first - Clock::now()); // it is that late now
+        const auto task = std::move(first->second);
+        m_timers.erase(first);
         lock.unlock();
         task->run();
         lock.lock();
     }
+    m_passed = target;
+}
+
+std::shared_ptr<FakeEndpoint> FakeEngine::makeEndpoint(const PeerIdentity &peer)
+{
+    return std::make_shared<FakeEndpoint>(shared_from_this(), peer);
 }
 
 std::shared_ptr<FakeEndpoint> FakeEngine::connectClient(const PeerIdentity &peer)
@@ -454,7 +478,7 @@ std::shared_ptr<FakeEndpoint> FakeEngine::connectClient(const PeerIdentity &peer
     const auto listener = sink();
     if (!isAccepting() || !listener || !listener->reservePlace())
         return nullptr;
-    auto endpoint = std::make_shared<FakeEndpoint>(shared_from_this(), peer);
+    auto endpoint = makeEndpoint(peer);
     listener->accepted(endpoint);
     return endpoint;
 }

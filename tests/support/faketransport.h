@@ -40,6 +40,7 @@ public:
 
     // PipeEndpoint
     void attach(std::shared_ptr<EndpointSink> sink) override;
+    void watch() override;
     qintptr handle() const override { return 42; }
     PeerIdentity peer() const override { return m_peer; }
     void startRead(qint64 roughly) override;
@@ -88,6 +89,7 @@ private:
 
     mutable std::mutex m_mutex; // guards the rest; not held while the sink is called
     int m_calls = 0;
+    bool m_watched = false;
     bool m_reading = false;
     bool m_writing = false;
     bool m_cancelled = false;
@@ -120,6 +122,7 @@ public:
     void startAccepting() override;
     void stopAccepting() override;
     void placeFreed() override;
+    DialResult connect(const DialTarget &target) override;
     void post(std::shared_ptr<EngineTask> task) override;
     void postAt(Clock::time_point when, std::shared_ptr<EngineTask> task) override;
     bool isWorkerThread() const override;
@@ -129,6 +132,8 @@ public:
     qint64 maximumWrite = 1 << 30;
     TransportError startError;
     TransportError listenError;
+    /// What connect() answers, without a lock held; NotFound when it is not set.
+    std::function<DialResult(const DialTarget &)> onConnect;
 
     /// What was called, in order: "start", "listen", "startAccepting", "stopAccepting", "shutdown".
     QStringList calls() const;
@@ -146,6 +151,9 @@ public:
     /// A client that is let in; null when there is no place, or the listener does not listen.
     std::shared_ptr<FakeEndpoint> connectClient(const PeerIdentity &peer = {
                                                         4711, QStringLiteral("me") });
+    /// An endpoint for onConnect to answer with.
+    std::shared_ptr<FakeEndpoint> makeEndpoint(const PeerIdentity &peer = { 4711,
+                                                                            QStringLiteral("me") });
     /// What the listener reports to; null before listen() and after shutdown().
     std::shared_ptr<ListenerSink> sink() const;
 

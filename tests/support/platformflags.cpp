@@ -53,6 +53,14 @@ Capability accessListIsEnforced()
              "Wine never checks the access list of a pipe (semantics 2, row 4)" };
 }
 
+Capability pipesCanBeListed()
+{
+    return {
+        !runningUnderWine(),
+        "Wine 8 cannot list pipes: FindFirstFile on \\\\.\\pipe\\ fails (semantics 2, row 23)"
+    };
+}
+
 Capability timingIsMeaningful()
 {
     if (runningUnderWine())

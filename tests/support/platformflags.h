@@ -23,6 +23,8 @@ bool runningUnderSanitizer();
 Capability firstInstanceIsEnforced();
 /// The access list of a pipe decides who may connect.
 Capability accessListIsEnforced();
+/// The system tells which pipes there are.
+Capability pipesCanBeListed();
 /// A timer of the event loop is only late because of the program, not because of the platform.
 Capability timingIsMeaningful();
 

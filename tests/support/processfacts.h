@@ -12,6 +12,8 @@ namespace ProcessFacts {
 
 /// Open handles (Windows) or file descriptors (Linux).
 int openHandles();
+/// Asks the system for so many at a time; false when it allows fewer.
+bool allowHandles(int count);
 int threads();
 /// Bytes of physical memory in use now.
 qint64 residentBytes();

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdlib>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace ProcessFacts {
@@ -22,6 +23,17 @@ static int entriesOf(const QString &folder)
 int openHandles()
 {
     return entriesOf(QStringLiteral("/proc/self/fd")) - 1; // the one that reads the folder
+}
+
+bool allowHandles(int count)
+{
+    rlimit limit = {};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return false;
+    if (limit.rlim_cur >= rlim_t(count))
+        return true;
+    limit.rlim_cur = rlim_t(count);
+    return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
 int threads()

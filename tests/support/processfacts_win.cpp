@@ -20,6 +20,11 @@ int openHandles()
     return GetProcessHandleCount(GetCurrentProcess(), &count) ? int(count) : -1;
 }
 
+bool allowHandles(int)
+{
+    return true; // as many as there is memory for
+}
+
 int threads()
 {
     const HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);

@@ -11,9 +11,9 @@
 #include <memory>
 #include <optional>
 
-/// A client made of plain system calls, without a line of the library. Every call is bounded by a
-/// deadline and works on any thread without an event loop; one thread may send while another one
-/// receives.
+/// A client made of plain system calls, without a line of the library; or the other end of one, see
+/// RawServer. Every call is bounded by a deadline and works on any thread without an event loop; one
+/// thread may send while another one receives.
 class RawPeer
 {
 public:
@@ -27,6 +27,10 @@ public:
     ~RawPeer();
     RawPeer(RawPeer &&) noexcept;
     RawPeer &operator=(RawPeer &&) noexcept;
+
+    /// Takes over one end of a connection that was made elsewhere: a socket, or a pipe instance that
+    /// was opened for overlapped operations. It reads as \a mode says already.
+    static RawPeer adopt(qintptr handle, ReadMode mode = ReadMode::Messages);
 
     /// Tries again while the server is there but busy (PIPE_BUSY, EAGAIN), until \a timeout.
     bool connectTo(const QString &name, Milliseconds timeout = defaultTimeout);
@@ -60,5 +64,8 @@ private:
     struct Private;
     std::unique_ptr<Private> d;
 };
+
+/// Writes of this many bytes fill the buffers of any engine when the other side does not read.
+inline constexpr int moreThanTheSystemBuffers = 8 * 1024 * 1024;
 
 #endif // QTNAMEDPIPES_TESTS_RAWPEER_H

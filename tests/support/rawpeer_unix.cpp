@@ -111,6 +111,13 @@ RawPeer::~RawPeer()
     close();
 }
 
+RawPeer RawPeer::adopt(qintptr handle, ReadMode mode)
+{
+    RawPeer peer(mode);
+    peer.d->socket = int(handle);
+    return peer;
+}
+
 bool RawPeer::connectTo(const QString &name, Milliseconds timeout)
 {
     const QDeadlineTimer deadline(timeout);

@@ -128,6 +128,13 @@ RawPeer::~RawPeer()
     close();
 }
 
+RawPeer RawPeer::adopt(qintptr handle, ReadMode mode)
+{
+    RawPeer peer(mode);
+    peer.d->pipe = reinterpret_cast<HANDLE>(handle);
+    return peer;
+}
+
 bool RawPeer::connectTo(const QString &name, Milliseconds timeout)
 {
     const QDeadlineTimer deadline(timeout);

@@ -41,7 +41,4 @@ public:
     ServerRecorder recorder;
 };
 
-/// Writes of this many bytes fill the buffers of any engine when the other side does not read.
-inline constexpr int moreThanTheSystemBuffers = 8 * 1024 * 1024;
-
 #endif // QTNAMEDPIPES_TESTS_TESTSERVER_H

@@ -12,7 +12,10 @@
 //   flood NAME            sends until it is killed
 //   echo NAME N           sends N messages and checks what comes back
 //   stranger NAME UID GID becomes that user (Linux), connects, sends "stranger", waits for a reply
+//   dial NAME N           dials N times with the library's client, says "dialing", waits
 //   serve NAME            an echo server of this library
+//   die-serving NAME      an echo server of this library that dies in the middle of the answer to
+//                         "die talking"
 //   race NAME             tries to become the server of that name, once
 //   files                 lists the open files that it got from its parent (Linux)
 
@@ -20,9 +23,11 @@
 #include "processfacts.h"
 #include "rawpeer.h"
 
+#include <QtNamedPipes/NamedPipeClientManager>
 #include <QtNamedPipes/NamedPipeServer>
 
 #include <QtCore/qcoreapplication.h>
+#include <QtCore/qdeadlinetimer.h>
 #include <QtCore/qdir.h>
 #include <QtCore/qfile.h>
 #include <QtCore/qstringlist.h>
@@ -85,19 +90,9 @@ static int client(const QString &mode, const QString &name, int number)
     return 0;
 }
 
-static int server(QCoreApplication &app, const QString &mode, const QString &name)
+/// Runs the event loop until the end of stdin.
+static int runUntilTheEndOfInput(QCoreApplication &app)
 {
-    NamedPipeServer pipeServer(name);
-    QObject::connect(&pipeServer, &NamedPipeServer::clientMessageReceived, &pipeServer,
-                     [](const NamedPipeServerConnectionPtr &connection, const QVariant &,
-                        const QByteArray &data) { connection->asyncWrite(data); });
-    if (!pipeServer.start()) {
-        say("lost " + QByteArray::number(int(pipeServer.error())));
-        if (mode == QLatin1String("race"))
-            waitForTheEndOfInput();
-        return 2;
-    }
-    say(mode == QLatin1String("race") ? "won" : "serving");
     std::thread watcher([&app] {
         waitForTheEndOfInput();
         QMetaObject::invokeMethod(&app, &QCoreApplication::quit, Qt::QueuedConnection);
@@ -105,6 +100,49 @@ static int server(QCoreApplication &app, const QString &mode, const QString &nam
     const int code = app.exec();
     watcher.join();
     return code;
+}
+
+static int dial(QCoreApplication &app, const QString &name, int number)
+{
+    NamedPipeClientManager manager;
+    manager.setConnectTimeout(-1);
+    QList<NamedPipeClientConnectionPtr> connections;
+    for (int count = 0; count < number; ++count)
+        connections.append(manager.connectToServer(name));
+    say("dialing");
+    return runUntilTheEndOfInput(app);
+}
+
+/// Sends more than the system takes at once, and dies when the system has a part of it.
+[[noreturn]] static void dieTalking(const NamedPipeServerConnectionPtr &connection)
+{
+    constexpr int size = 32 * 1024 * 1024;
+    connection->asyncWrite(payload(size));
+    const QDeadlineTimer deadline(300); // parts need not be counted
+    while (connection->bytesToWrite() == size && !deadline.hasExpired())
+        std::this_thread::yield();
+    ProcessFacts::dieNow();
+}
+
+static int server(QCoreApplication &app, const QString &mode, const QString &name)
+{
+    NamedPipeServer pipeServer(name);
+    QObject::connect(&pipeServer, &NamedPipeServer::clientMessageReceived, &pipeServer,
+                     [mortal = mode == QLatin1String("die-serving")](
+                             const NamedPipeServerConnectionPtr &connection, const QVariant &,
+                             const QByteArray &data) {
+                         if (mortal && data == "die talking")
+                             dieTalking(connection);
+                         connection->asyncWrite(data);
+                     });
+    if (!pipeServer.start()) {
+        say("lost " + QByteArray::number(int(pipeServer.error())));
+        if (mode == QLatin1String("race"))
+            waitForTheEndOfInput();
+        return 2;
+    }
+    say(mode == QLatin1String("race") ? "won" : "serving");
+    return runUntilTheEndOfInput(app);
 }
 
 static int becomeAnotherUser(int uid, int gid)
@@ -139,8 +177,11 @@ int main(int argc, char **argv)
     const QString name = arguments.value(2);
     if (mode == QLatin1String("files"))
         return listFiles();
-    if (mode == QLatin1String("serve") || mode == QLatin1String("race"))
+    if (mode == QLatin1String("serve") || mode == QLatin1String("race")
+        || mode == QLatin1String("die-serving"))
         return server(app, mode, name);
+    if (mode == QLatin1String("dial"))
+        return dial(app, name, arguments.value(3).toInt());
     if (mode == QLatin1String("stranger")
         && becomeAnotherUser(arguments.value(3).toInt(), arguments.value(4).toInt()) != 0) {
         say("cannot become another user");

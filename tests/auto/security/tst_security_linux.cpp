@@ -4,7 +4,9 @@
 #include "childprocess.h"
 #include "payload.h"
 #include "processfacts.h"
+#include "rawserver.h"
 #include "skipping.h"
+#include "testclient.h"
 #include "testserver.h"
 
 #include <QtCore/qdir.h>
@@ -18,6 +20,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 using namespace Qt::StringLiterals;
@@ -39,6 +42,9 @@ private Q_SLOTS:
     void strangersConnectOnlyWhereTheyMay_data();
     void strangersConnectOnlyWhereTheyMay();
     void strangerWhoGetsPastTheFileModeIsRefused();
+    void serverOfAnotherUserIsRefusedOnRequest_data();
+    void serverOfAnotherUserIsRefusedOnRequest();
+    void descriptorsOfAClientAreCloseOnExec();
 
 private:
     static struct stat statOf(const QString &path)
@@ -266,6 +272,67 @@ void tst_SecurityLinux::strangerWhoGetsPastTheFileModeIsRefused()
     QCOMPARE(ts.recorder.count(ServerEvent::Connected), 0);
     QCOMPARE(ts.recorder.count(ServerEvent::Message), 0);
     QVERIFY(ts.connectPeer().isOpen());
+}
+
+void tst_SecurityLinux::serverOfAnotherUserIsRefusedOnRequest_data()
+{
+    QTest::addColumn<uint>("uid");
+    QTest::addColumn<NamedPipe::ServerAccess>("access");
+    QTest::addColumn<bool>("accepted");
+    const uint nobody = 65534;
+    QTest::newRow("own, any user") << uint(::geteuid()) << NamedPipe::AnyUser << true;
+    QTest::newRow("own, current user") << uint(::geteuid()) << NamedPipe::CurrentUser << true;
+    QTest::newRow("a stranger's, any user") << nobody << NamedPipe::AnyUser << true;
+    QTest::newRow("a stranger's, current user") << nobody << NamedPipe::CurrentUser << false;
+}
+
+void tst_SecurityLinux::serverOfAnotherUserIsRefusedOnRequest()
+{
+    QFETCH(uint, uid);
+    QFETCH(NamedPipe::ServerAccess, access);
+    QFETCH(bool, accepted);
+    if (::geteuid() != 0 && uid != ::geteuid())
+        SKIP_BECAUSE("only root can become another user");
+    RawServer server;
+    const QString name = scratchName();
+    auto listening = runClient([&] { // the system call changes the user of this thread only
+        return ::syscall(SYS_setresuid, -1, uid, -1) == 0 && server.listen(name);
+    });
+    QVERIFY(waitForTask(listening) && listening.get());
+
+    TestClient client;
+    client.manager.setServerAccess(access);
+    const auto connection = client.dial(name);
+    if (accepted) {
+        QVERIFY(client.recorder.waitFor(ClientEvent::Connected));
+        QCOMPARE(connection->serverUserId(), QString::number(uid));
+        QVERIFY(connection->asyncWrite("secret"_ba));
+        QCOMPARE(server.accept().receiveMessage(), "secret"_ba);
+        return;
+    }
+    QVERIFY(client.recorder.waitFor(ClientEvent::Error));
+    QCOMPARE(client.recorder.errors(), QList { NamedPipe::AccessDenied });
+    const QString text = client.recorder.texts().constFirst();
+    QVERIFY2(text.contains(QString::number(uid)), qPrintable(text));
+    QCOMPARE(client.recorder.count(), 1);
+    QCOMPARE(connection->closeReason(), NamedPipe::Failed);
+    RawPeer seen = server.accept();
+    QVERIFY(seen.atEnd()); // and nothing was sent
+}
+
+void tst_SecurityLinux::descriptorsOfAClientAreCloseOnExec()
+{
+    TestServer ts;
+    QVERIFY(ts.start());
+    const QSet<int> before = openFiles();
+    TestClient client;
+    const auto connection = client.connectTo(ts.name());
+    QVERIFY(connection);
+    QVERIFY(ts.recorder.waitFor(ServerEvent::Connected));
+    const QSet<int> opened = openFiles() - before;
+    QVERIFY(opened.size() >= 4); // an epoll, an eventfd, both ends of the connection
+    for (const int fd : opened)
+        QVERIFY2(::fcntl(fd, F_GETFD) & FD_CLOEXEC, QByteArray::number(fd).constData());
 }
 
 QTEST_GUILESS_MAIN(tst_SecurityLinux)

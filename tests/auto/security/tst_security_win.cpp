@@ -23,6 +23,7 @@ private Q_SLOTS:
     void accessListFollowsTheAccessOptions();
     void onlyTheOwnerMayCreateInstances_data();
     void onlyTheOwnerMayCreateInstances();
+    void userOwnsThePipe();
     void ownSecurityDescriptorWins();
     void badSecurityDescriptorIsRefused_data();
     void badSecurityDescriptorIsRefused();
@@ -127,6 +128,23 @@ void tst_SecurityWin::onlyTheOwnerMayCreateInstances()
         QVERIFY2(entry.value() & FILE_READ_DATA && entry.value() & FILE_WRITE_DATA,
                  qPrintable(entry.key())); // but it can talk
     }
+}
+
+// Also when the server is elevated, where the administrators would own it by default.
+void tst_SecurityWin::userOwnsThePipe()
+{
+    TestServer ts;
+    QVERIFY(ts.start());
+    const RawPeer peer = ts.connectPeer();
+    PSID owner = nullptr;
+    PSECURITY_DESCRIPTOR descriptor = nullptr;
+    QCOMPARE(GetSecurityInfo(reinterpret_cast<HANDLE>(ts.connection()->handle()), SE_KERNEL_OBJECT,
+                             OWNER_SECURITY_INFORMATION, &owner, nullptr, nullptr, nullptr,
+                             &descriptor),
+             DWORD(ERROR_SUCCESS));
+    const QString sid = textOf(owner);
+    LocalFree(descriptor);
+    QCOMPARE(sid, ProcessFacts::userId());
 }
 
 void tst_SecurityWin::ownSecurityDescriptorWins()

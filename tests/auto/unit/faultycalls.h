@@ -5,12 +5,15 @@
 #define QTNAMEDPIPES_TESTS_FAULTYCALLS_H
 
 #include "epoll/unixcalls.h"
+#include "processfacts.h"
 #include "rawpeer.h"
 #include "scratchname.h"
 #include "waiting.h"
 
 #include <QtNamedPipes/NamedPipeServer>
 #include <QtNamedPipes/NamedPipeServerConnection>
+
+#include <QtTest/QtTest>
 
 #include <atomic>
 #include <cerrno>
@@ -48,7 +51,7 @@ struct Fault
 
 inline constexpr int always = 1 << 30;
 inline Fault createFault, controlFault, waitFault, eventFault, socketFault, bindFault, listenFault,
-        acceptFault, readFault, sendFault;
+        connectFault, acceptFault, readFault, sendFault;
 inline std::atomic<int> controlOperation { EPOLL_CTL_ADD }; ///< that controlFault strikes
 inline std::atomic<quint32> controlEvents { 0 }; ///< and only with one of these, when there are any
 inline std::atomic<int> longestSend { 0 }; ///< bytes that a send takes at most; 0: what it gets
@@ -105,6 +108,9 @@ inline void replaceCalls()
     calls.listen = [](int fd, int backlog) {
         return listenFault.strikes() ? -1 : real.listen(fd, backlog);
     };
+    calls.connect = [](int fd, const sockaddr *address, socklen_t length) {
+        return connectFault.strikes() ? -1 : real.connect(fd, address, length);
+    };
     calls.accept4 = [](int fd, sockaddr *address, socklen_t *length, int flags) {
         return acceptFault.strikes() ? -1 : real.accept4(fd, address, length, flags);
     };
@@ -114,8 +120,9 @@ inline void replaceCalls()
 
 inline void clearFaults()
 {
-    for (Fault *fault : { &createFault, &controlFault, &waitFault, &eventFault, &socketFault,
-                          &bindFault, &listenFault, &acceptFault, &readFault, &sendFault })
+    for (Fault *fault :
+         { &createFault, &controlFault, &waitFault, &eventFault, &socketFault, &bindFault,
+           &listenFault, &connectFault, &acceptFault, &readFault, &sendFault })
         fault->set(0, 0);
     controlOperation = EPOLL_CTL_ADD;
     controlEvents = 0;
@@ -198,6 +205,42 @@ public:
     QList<NamedPipe::Error> errors;
     QList<NamedPipe::Error> clientErrors;
     QString lastText;
+};
+
+// --- What every suite with faults does ---
+
+/// No fault is left from one test to the next, and no descriptor.
+class FaultySuite : public QObject
+{
+    Q_OBJECT
+
+private Q_SLOTS:
+    void initTestCase()
+    {
+        replaceCalls();
+        EchoServer warmUp; // what is opened once for the process
+        RawPeer peer;
+        QVERIFY(warmUp.server.start());
+        QVERIFY(warmUp.connects(peer));
+        QVERIFY(warmUp.echoes(peer, { "hello" }));
+    }
+    void init()
+    {
+        clearFaults();
+        m_handles = ProcessFacts::openHandles();
+    }
+    void cleanup()
+    {
+        clearFaults();
+        const auto isClean = [this] { return ProcessFacts::openHandles() == m_handles; };
+        QVERIFY2(waitUntil(isClean, std::chrono::seconds(5)),
+                 qPrintable(QStringLiteral("%1 descriptors before, %2 after")
+                                    .arg(m_handles)
+                                    .arg(ProcessFacts::openHandles())));
+    }
+
+protected:
+    int m_handles = 0; ///< when the test began
 };
 
 #endif // QTNAMEDPIPES_TESTS_FAULTYCALLS_H

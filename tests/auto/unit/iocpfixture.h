@@ -106,6 +106,7 @@ public:
     Steps<BOOL(DWORD *left)> peeks;
     Steps<BOOL()> posts;
     Steps<HANDLE()> ports;
+    Steps<HANDLE()> binds; ///< of a handle to the port
 
     /// A packet as the system would queue it.
     void queuePacket(OVERLAPPED *overlapped, LONG status, DWORD bytes) const
@@ -124,12 +125,11 @@ private:
     static HANDLE WINAPI createIoCompletionPort(HANDLE file, HANDLE port, ULONG_PTR key,
                                                 DWORD threads)
     {
-        if (file == INVALID_HANDLE_VALUE) {
-            if (const auto step = s_current->ports.take())
-                return step();
-        }
+        const bool isNew = file == INVALID_HANDLE_VALUE;
+        if (const auto step = isNew ? s_current->ports.take() : s_current->binds.take())
+            return step();
         const HANDLE result = ::CreateIoCompletionPort(file, port, key, threads);
-        if (file == INVALID_HANDLE_VALUE)
+        if (isNew)
             s_current->m_port = result;
         return result;
     }

@@ -54,7 +54,7 @@ static HubSettings settingsFor(bool freeThreaded)
 void tst_ConnectionHub::readyComesBeforeTheFirstClient()
 {
     FakeServer server;
-    QVERIFY(!server.hub->start({})); // no error
+    QVERIFY(!server.hub->listen({})); // no error
     QCOMPARE(server.engine->calls(), QStringList({ u"start"_s, u"listen"_s, u"startAccepting"_s }));
     const auto client = server.connectClient(); // long before the event loop runs
     QVERIFY(client && client->receive({ "early"_ba }));
@@ -71,7 +71,7 @@ void tst_ConnectionHub::freeThreadedClientsAreLetInAfterReady()
         if (event.kind == FakeEvent::Ready)
             QVERIFY(!server.engine->isAccepting());
     };
-    QVERIFY(!server.hub->start({}));
+    QVERIFY(!server.hub->listen({}));
     QVERIFY(!server.engine->isAccepting());
     server.engine->runTasks();
     QVERIFY(server.engine->isAccepting());
@@ -94,7 +94,7 @@ void tst_ConnectionHub::failuresOfStartAreReturnedAndCleanedUp()
     (engineFails ? server.engine->startError
                  : server.engine->listenError) = { NamedPipe::ResourceExhausted, 23, "test",
                                                    u"no more"_s };
-    const TransportError error = server.hub->start({});
+    const TransportError error = server.hub->listen({});
     QCOMPARE(error.error, NamedPipe::ResourceExhausted);
     QCOMPARE(error.text(), u"no more (test: 23)"_s);
     QStringList calls { u"start"_s, u"listen"_s, u"shutdown"_s };

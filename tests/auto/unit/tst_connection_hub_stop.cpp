@@ -38,7 +38,7 @@ void tst_ConnectionHubStop::stopDeliversWhatIsQueued()
 {
     FakeServer server;
     server.hub->setWantsMessageSent();
-    QVERIFY(!server.hub->start({}));
+    QVERIFY(!server.hub->listen({}));
     const auto client = server.connectClient();
     const auto other = server.connectClient();
     QVERIFY(client->receive({ "a"_ba, "b"_ba }));

@@ -48,6 +48,9 @@ private Q_SLOTS:
     void nothingIsStartedAfterCancel();
     void hangUpIsSeenWhileNobodyReads();
     void watchingTakesNothingAway();
+    void watchFindsAReadInFlight();
+    void failedWatchDoesNoHarm_data();
+    void failedWatchDoesNoHarm();
     void closeKeepsWhatWasSent();
     void latePacketAfterCloseIsHarmless_data();
     void latePacketAfterCloseIsHarmless();
@@ -732,6 +735,59 @@ void tst_IocpEndpoint::watchingTakesNothingAway()
     }
     QCOMPARE(pair.sink->messages(), sent + sent);
     QCOMPARE(pair.sink->hangUps(), 0);
+}
+
+// A connection watches when its first read is on its way.
+void tst_IocpEndpoint::watchFindsAReadInFlight()
+{
+    ScriptedApi api;
+    const RunningEngine engine(2);
+    Pair pair(engine);
+    QVERIFY(pair.isGood);
+    pair.endpoint->startRead(AnyNumber);
+    pair.endpoint->watch();
+    QCOMPARE(api.watches.calls(), 0);
+    QVERIFY(pair.send("read"));
+    QVERIFY(pair.hasMessages(1));
+    pair.endpoint->startRead(AnyNumber);
+    pair.client.close();
+    QVERIFY(pair.hasReadEnd());
+    const int watches = api.watches.calls();
+    pair.endpoint->watch();
+    QCOMPARE(api.watches.calls(), watches);
+    QCOMPARE(pair.sink->messages(), QByteArrayList { QByteArray("read") });
+    QCOMPARE(pair.sink->ends(), QList<ReadEnd> { ReadEnd::PeerClosed });
+    QCOMPARE(pair.sink->hangUps(), 0);
+}
+
+void tst_IocpEndpoint::failedWatchDoesNoHarm_data()
+{
+    QTest::addColumn<qint32>("status");
+    QTest::newRow("no memory") << qint32(StatusInsufficientResources);
+    QTest::newRow("cancelled by others") << qint32(StatusCancelled);
+    QTest::newRow("anything else") << qint32(0xC00000BB); // STATUS_NOT_SUPPORTED
+}
+
+void tst_IocpEndpoint::failedWatchDoesNoHarm()
+{
+    QFETCH(qint32, status);
+    ScriptedApi api;
+    const RunningEngine engine(2);
+    Pair pair(engine);
+    QVERIFY(pair.isGood);
+    OVERLAPPED *watch = nullptr;
+    api.watches << [&](HANDLE, char *, DWORD, OVERLAPPED *overlapped) {
+        watch = overlapped;
+        return ScriptedApi::fail(ERROR_IO_PENDING);
+    };
+    pair.endpoint->watch();
+    pair.endpoint->startRead(AnyNumber); // waits for the watch
+    QCOMPARE(api.reads.calls(), 0);
+    api.queuePacket(watch, status, 0);
+    QVERIFY(pair.send("read"));
+    QVERIFY(pair.hasMessages(1));
+    QCOMPARE(pair.sink->messages(), QByteArrayList { QByteArray("read") });
+    QVERIFY(pair.sink->ends().isEmpty());
 }
 
 // --- The end ---

@@ -41,6 +41,7 @@ public:
             onAccepted();
         auto sink = std::make_shared<RecordingSink>();
         endpoint->attach(sink);
+        endpoint->watch(); // as a connection does
         const std::lock_guard<std::mutex> lock(m_mutex);
         m_onWorkers = m_onWorkers && engine->isWorkerThread();
         m_clients.push_back({ std::move(endpoint), std::move(sink) });

@@ -14,15 +14,11 @@ using namespace Qt::StringLiterals;
 using namespace std::chrono_literals;
 
 /// The server on the engine of this system, when system calls fail that hardly ever do.
-class tst_ServerFaults : public QObject
+class tst_ServerFaults : public FaultySuite
 {
     Q_OBJECT
 
 private Q_SLOTS:
-    void initTestCase();
-    void init();
-    void cleanup();
-
     void startReportsWhatFailed_data();
     void startReportsWhatFailed();
     void acceptSurvives_data();
@@ -34,36 +30,7 @@ private Q_SLOTS:
     void listenerSurvivesEpollFailures();
     void clientThatCannotBeWatchedIsDroppedAndTold();
     void interruptedWaitsAreHarmless();
-
-private:
-    int m_handles = 0;
 };
-
-void tst_ServerFaults::initTestCase()
-{
-    replaceCalls();
-    {
-        EchoServer warmUp; // what is opened once for the process
-        RawPeer peer;
-        QVERIFY(warmUp.server.start());
-        QVERIFY(warmUp.connects(peer));
-        QVERIFY(warmUp.echoes(peer, { "hello"_ba }));
-    }
-}
-
-void tst_ServerFaults::init()
-{
-    clearFaults();
-    m_handles = ProcessFacts::openHandles();
-}
-
-void tst_ServerFaults::cleanup()
-{
-    clearFaults();
-    QVERIFY2(waitUntil([this] { return ProcessFacts::openHandles() == m_handles; }, 5s),
-             qPrintable(u"%1 descriptors before, %2 after"_s.arg(m_handles).arg(
-                     ProcessFacts::openHandles())));
-}
 
 // --- start() ---
 

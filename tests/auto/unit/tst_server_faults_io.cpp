@@ -3,7 +3,6 @@
 
 #include "faultycalls.h"
 #include "payload.h"
-#include "processfacts.h"
 
 #include <QtCore/qfile.h>
 #include <QtTest/QtTest>
@@ -17,15 +16,11 @@ using namespace Qt::StringLiterals;
 using namespace std::chrono_literals;
 
 /// Reads and writes of the engine of this system, when system calls fail that hardly ever do.
-class tst_ServerFaultsIo : public QObject
+class tst_ServerFaultsIo : public FaultySuite
 {
     Q_OBJECT
 
 private Q_SLOTS:
-    void initTestCase();
-    void init();
-    void cleanup();
-
     void readsSurvive_data();
     void readsSurvive();
     void connectionResetByTheClientIsADisconnect();
@@ -40,36 +35,7 @@ private Q_SLOTS:
     void brokenPipeIsADisconnect();
     void failedSendEndsTheConnection();
     void everythingAtOnce();
-
-private:
-    int m_handles = 0;
 };
-
-void tst_ServerFaultsIo::initTestCase()
-{
-    replaceCalls();
-    {
-        EchoServer warmUp; // what is opened once for the process
-        RawPeer peer;
-        QVERIFY(warmUp.server.start());
-        QVERIFY(warmUp.connects(peer));
-        QVERIFY(warmUp.echoes(peer, { "hello"_ba }));
-    }
-}
-
-void tst_ServerFaultsIo::init()
-{
-    clearFaults();
-    m_handles = ProcessFacts::openHandles();
-}
-
-void tst_ServerFaultsIo::cleanup()
-{
-    clearFaults();
-    QVERIFY2(waitUntil([this] { return ProcessFacts::openHandles() == m_handles; }, 5s),
-             qPrintable(u"%1 descriptors before, %2 after"_s.arg(m_handles).arg(
-                     ProcessFacts::openHandles())));
-}
 
 // --- Reads ---
 
