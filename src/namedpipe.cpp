@@ -65,7 +65,8 @@
            NamedPipeClientManager::maximumMessageSize, which closes the connection; or a message to
            send is larger than the system can carry, which refuses this message only.
     \value TruncatedMessage
-           The other side closed in the middle of a message. The part is not delivered.
+           The other side closed in the middle of a message. The part is not delivered. On Windows
+           the system may drop such a part without telling.
     \value WriteQueueFull
            A message was refused because NamedPipeServer::maximumPendingWriteBytes or
            NamedPipeClientManager::maximumPendingWriteBytes was reached.

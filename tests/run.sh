@@ -141,15 +141,29 @@ finish() {
     if [ "$wine_used" = yes ]; then
         "$source_dir/tests/support/wine-run.sh" --end
     fi
+    if [ -n "$display_pid" ]; then
+        kill "$display_pid" 2>/dev/null || true
+    fi
     if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then
         failed=1 # it did not come to the tests
     fi
     printf '\n%d passed, %d failed\n' "$passed" "$failed"
 }
 wine_used=no
+display_pid=
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+
+# A display for Windows programs with windows; it writes its number when it is ready.
+start_display() {
+    local output number
+    need_packages "to show the windows of Windows programs" xvfb
+    exec {output}< <(exec Xvfb -displayfd 1 -screen 0 1600x1200x24 -nolisten tcp 2>/dev/null)
+    display_pid=$!
+    read -r -t 60 -u "$output" number || die "Xvfb does not start"
+    export QTNAMEDPIPES_WINE_DISPLAY=:$number
+}
 
 need_test_packages
 for preset in "${presets[@]}"; do
@@ -159,6 +173,7 @@ for preset in "${presets[@]}"; do
         need_windows_qt
         say "Preparing Wine"
         wine_used=yes
+        start_display
         "$source_dir/tests/support/wine-run.sh" --prepare
     fi
     test_preset "$preset"

@@ -308,8 +308,8 @@ void ConnectionHub::postDrain()
     // Under the mutex: the owner cannot go meanwhile.
     if (m_drainPosted || !m_eventTarget || m_settings.freeThreaded)
         return;
-    m_drainPosted = true;
     QCoreApplication::postEvent(m_eventTarget, new QEvent(drainEvent()));
+    m_drainPosted = true;
 }
 
 void ConnectionHub::addNotice(const Notice &notice)

@@ -43,29 +43,24 @@ bool runningUnderSanitizer()
 
 Capability firstInstanceIsEnforced()
 {
-    return { !runningUnderWine(),
-             "Wine ignores FILE_FLAG_FIRST_PIPE_INSTANCE (semantics 2, row 1)" };
+    return { !runningUnderWine(), "Wine ignores FILE_FLAG_FIRST_PIPE_INSTANCE" };
 }
 
 Capability accessListIsEnforced()
 {
-    return { !runningUnderWine(),
-             "Wine never checks the access list of a pipe (semantics 2, row 4)" };
+    return { !runningUnderWine(), "Wine never checks the access list of a pipe" };
 }
 
 Capability pipesCanBeListed()
 {
-    return {
-        !runningUnderWine(),
-        "Wine 8 cannot list pipes: FindFirstFile on \\\\.\\pipe\\ fails (semantics 2, row 23)"
-    };
+    return { !runningUnderWine(),
+             "Wine 8 cannot list pipes: FindFirstFile on \\\\.\\pipe\\ fails" };
 }
 
 Capability timingIsMeaningful()
 {
     if (runningUnderWine())
-        return { false,
-                 "every pipe operation is a round trip to the wineserver (semantics 2, row 25)" };
+        return { false, "every pipe operation is a round trip to the wineserver" };
     return { !runningUnderSanitizer(), "a sanitizer slows the program down" };
 }
 

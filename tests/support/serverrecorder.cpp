@@ -3,12 +3,10 @@
 
 #include "serverrecorder.h"
 
-#include <QtCore/qhash.h>
+#include "eventlog.h"
+
 #include <QtCore/qthread.h>
 #include <QtTest/qtestcase.h>
-
-#include <mutex>
-#include <vector>
 
 struct ServerRecorder::Private
 {
@@ -32,20 +30,10 @@ struct ServerRecorder::Private
     SentHook onSent;
     ErrorHook onClientError;
 
-    mutable std::mutex mutex; // guards the rest
-    // A list of Qt's would be shared with who asks for it, and who shares it is not seen by ThreadSanitizer.
-    std::vector<ServerEvent> events;
-    QHash<int, int> counts;
+    EventLog<ServerEvent> log; // its mutex guards the rest
     QHash<quint64, QHash<int, int>> countsOfClient;
     QHash<quint64, Client> clients;
-    QStringList violations;
     bool reporting = true;
-
-    void violation(const QString &text)
-    {
-        if (violations.size() < 20)
-            violations.append(text);
-    }
 
     static QString describe(const ServerEvent &event)
     {
@@ -62,33 +50,36 @@ struct ServerRecorder::Private
     // With the mutex held.
     void checkClient(const ServerEvent &event)
     {
+        const auto wrong = [&](const char *what) {
+            log.violation(describe(event) + QLatin1String(": ") + QLatin1String(what));
+        };
         if (!event.connection) {
-            violation(describe(event) + QStringLiteral(": null connection"));
+            wrong("null connection");
             return;
         }
         const bool known = clients.contains(event.connectionId);
         Client &client = clients[event.connectionId];
         if (event.kind == ServerEvent::Connected) {
             if (known)
-                violation(describe(event) + QStringLiteral(": a second time"));
+                wrong("a second time");
             client.object = event.connection.data();
         } else if (!known) {
-            violation(describe(event) + QStringLiteral(": before clientConnected"));
+            wrong("before clientConnected");
             client.object = event.connection.data();
         }
         if (client.object != event.connection.data())
-            violation(describe(event) + QStringLiteral(": another object for the same client"));
+            wrong("another object for the same client");
         if (client.disconnected)
-            violation(describe(event) + QStringLiteral(": after clientDisconnected"));
+            wrong("after clientDisconnected");
         if (event.kind == ServerEvent::Disconnected) {
             client.disconnected = true;
             if (event.connection->isConnected())
-                violation(describe(event) + QStringLiteral(": isConnected is still true"));
+                wrong("isConnected is still true");
             if (event.connection->closeReason() == NamedPipe::StillOpen)
-                violation(describe(event) + QStringLiteral(": closeReason is StillOpen"));
+                wrong("closeReason is StillOpen");
         }
         if (client.inside > 0 && client.insideThread != QThread::currentThreadId())
-            violation(describe(event) + QStringLiteral(": while another event of it is handled"));
+            wrong("while another event of it is handled");
     }
 
     // With the mutex held. The next start() may count its clients from 1 again.
@@ -96,8 +87,8 @@ struct ServerRecorder::Private
     {
         for (auto client = clients.cbegin(); client != clients.cend(); ++client) {
             if (!client->disconnected)
-                violation(QStringLiteral("stopped: client %1 got no clientDisconnected")
-                                  .arg(client.key()));
+                log.violation(QStringLiteral("stopped: client %1 got no clientDisconnected")
+                                      .arg(client.key()));
         }
         clients.clear();
     }
@@ -108,12 +99,12 @@ struct ServerRecorder::Private
     public:
         Inside(Private *owner, ServerEvent event) : m_owner(owner), m_id(event.connectionId)
         {
-            const std::lock_guard lock(m_owner->mutex);
+            const std::lock_guard lock(m_owner->log.mutex);
             const bool ofClient = event.kind != ServerEvent::Ready
                     && event.kind != ServerEvent::Stopped && event.kind != ServerEvent::ServerError;
             if (m_owner->serverThread && QThread::currentThread() != m_owner->serverThread)
-                m_owner->violation(describe(event)
-                                   + QStringLiteral(": not on the server's thread"));
+                m_owner->log.violation(describe(event)
+                                       + QStringLiteral(": not on the server's thread"));
             if (ofClient) {
                 m_owner->checkClient(event);
                 Client &client = m_owner->clients[m_id];
@@ -123,13 +114,11 @@ struct ServerRecorder::Private
             }
             if (event.kind == ServerEvent::Stopped)
                 m_owner->checkEnd();
-            ++m_owner->counts[event.kind];
-            if (m_owner->keeping == KeepEverything)
-                m_owner->events.push_back(std::move(event));
+            m_owner->log.append(std::move(event), m_owner->keeping == KeepEverything);
         }
         ~Inside()
         {
-            const std::lock_guard lock(m_owner->mutex);
+            const std::lock_guard lock(m_owner->log.mutex);
             const auto client = m_owner->clients.find(m_id);
             if (client != m_owner->clients.end())
                 --client->inside;
@@ -153,7 +142,7 @@ struct ServerRecorder::Private
     // What was free-threaded at start() stays so until stop(); the property is read at each start.
     void adopt()
     {
-        const std::lock_guard lock(mutex);
+        const std::lock_guard lock(log.mutex);
         serverThread = server->freeThreadingEvents() ? nullptr : server->thread();
     }
 };
@@ -288,98 +277,83 @@ ServerRecorder::ErrorHook &ServerRecorder::onClientError()
 
 QList<ServerEvent> ServerRecorder::events() const
 {
-    const std::lock_guard lock(d->mutex);
-    return QList<ServerEvent>(d->events.begin(), d->events.end());
+    return d->log.events();
 }
 
 QList<ServerEvent> ServerRecorder::eventsOf(quint64 connectionId) const
 {
-    QList<ServerEvent> result;
-    for (const ServerEvent &event : events()) {
-        if (event.connection && event.connectionId == connectionId)
-            result.append(event);
-    }
-    return result;
+    return d->log.collect([](const ServerEvent &event) { return event; },
+                          [connectionId](const ServerEvent &event) {
+                              return event.connection && event.connectionId == connectionId;
+                          });
 }
 
 int ServerRecorder::count(ServerEvent::Kind kind) const
 {
-    const std::lock_guard lock(d->mutex);
-    return d->counts.value(kind);
+    return d->log.count(kind);
 }
 
 int ServerRecorder::count(ServerEvent::Kind kind, quint64 connectionId) const
 {
-    const std::lock_guard lock(d->mutex);
+    const std::lock_guard lock(d->log.mutex);
     return d->countsOfClient.value(connectionId).value(kind);
 }
 
 QList<QByteArray> ServerRecorder::messages() const
 {
-    QList<QByteArray> result;
-    for (const ServerEvent &event : events()) {
-        if (event.kind == ServerEvent::Message)
-            result.append(event.data);
-    }
-    return result;
+    return d->log.collect([](const ServerEvent &event) { return event.data; },
+                          [](const ServerEvent &event) {
+                              return event.kind == ServerEvent::Message;
+                          });
 }
 
 QList<QByteArray> ServerRecorder::messagesOf(quint64 connectionId) const
 {
-    QList<QByteArray> result;
-    for (const ServerEvent &event : eventsOf(connectionId)) {
-        if (event.kind == ServerEvent::Message)
-            result.append(event.data);
-    }
-    return result;
+    return d->log.collect([](const ServerEvent &event) { return event.data; },
+                          [connectionId](const ServerEvent &event) {
+                              return event.kind == ServerEvent::Message && event.connection
+                                      && event.connectionId == connectionId;
+                          });
 }
 
 QList<QVariant> ServerRecorder::cookies(ServerEvent::Kind kind) const
 {
-    QList<QVariant> result;
-    for (const ServerEvent &event : events()) {
-        if (event.kind == kind)
-            result.append(event.cookie);
-    }
-    return result;
+    return d->log.collect([](const ServerEvent &event) { return event.cookie; },
+                          [kind](const ServerEvent &event) { return event.kind == kind; });
 }
 
 QList<NamedPipe::Error> ServerRecorder::errors(ServerEvent::Kind kind) const
 {
-    QList<NamedPipe::Error> result;
-    for (const ServerEvent &event : events()) {
-        if (event.kind == kind)
-            result.append(event.error);
-    }
-    return result;
+    return d->log.collect([](const ServerEvent &event) { return event.error; },
+                          [kind](const ServerEvent &event) { return event.kind == kind; });
 }
 
 NamedPipeServerConnectionPtr ServerRecorder::connection(int index) const
 {
-    for (const ServerEvent &event : events()) {
-        if (event.kind == ServerEvent::Connected && index-- == 0)
-            return event.connection;
-    }
-    return {};
+    return d->log
+            .collect([](const ServerEvent &event) { return event.connection; },
+                     [](const ServerEvent &event) { return event.kind == ServerEvent::Connected; })
+            .value(index);
 }
 
 void ServerRecorder::clear()
 {
     std::vector<ServerEvent> dropped; // the last references may go: not under the lock
-    const std::lock_guard lock(d->mutex);
-    dropped.swap(d->events);
-    d->counts.clear();
+    const std::lock_guard lock(d->log.mutex);
+    dropped = d->log.clear();
     d->countsOfClient.clear();
     d->clients.removeIf([](auto client) { return client.value().disconnected; });
 }
 
 void ServerRecorder::dropConnections()
 {
-    QList<NamedPipeServerConnectionPtr> dropped;
-    const std::lock_guard lock(d->mutex);
-    for (ServerEvent &event : d->events) {
-        dropped.append(std::move(event.connection));
-        event.connection.reset();
+    if (d->keeping == CountOnly)
+        return;
+    QList<NamedPipeServerConnectionPtr> dropped; // not under the lock
+    const std::lock_guard lock(d->log.mutex);
+    for (ServerEvent &event : d->log.clear()) { // appending counts them again
+        dropped.append(std::exchange(event.connection, {}));
+        d->log.append(std::move(event), true);
     }
 }
 
@@ -391,12 +365,11 @@ bool ServerRecorder::waitFor(ServerEvent::Kind kind, int times,
 
 QStringList ServerRecorder::violations() const
 {
-    const std::lock_guard lock(d->mutex);
-    return d->violations;
+    return d->log.violations();
 }
 
 void ServerRecorder::ignoreViolations()
 {
-    const std::lock_guard lock(d->mutex);
+    const std::lock_guard lock(d->log.mutex);
     d->reporting = false;
 }

@@ -11,6 +11,7 @@
 # Environment:
 #   QTNAMEDPIPES_WINDOWS_QT  the Qt for Windows whose DLLs the program needs
 #   QTNAMEDPIPES_WINEPREFIX  the prefix; default: a folder in the user's cache
+#   QTNAMEDPIPES_WINE_DISPLAY  an X display for programs with windows; default: none
 #   QTNAMEDPIPES_WINE_TIMEOUT  seconds until the program is ended; default: no limit
 set -euo pipefail
 
@@ -22,8 +23,13 @@ fi
 export WINEPREFIX=${QTNAMEDPIPES_WINEPREFIX:-${XDG_CACHE_HOME:-$HOME/.cache}/qtnamedpipes/wine}
 export WINEARCH=win64
 export WINEDEBUG=${WINEDEBUG:--all}
-# Neither a display nor the installers of .NET and HTML, which would ask for one.
+# Neither a display, unless it is asked for, nor the installers of .NET and HTML, which would ask for one.
 unset DISPLAY WAYLAND_DISPLAY
+if [ -n "${QTNAMEDPIPES_WINE_DISPLAY:-}" ]; then
+    export DISPLAY=$QTNAMEDPIPES_WINE_DISPLAY
+else
+    export QT_QPA_PLATFORM=${QT_QPA_PLATFORM:-offscreen}
+fi
 export WINEDLLOVERRIDES="mscoree,mshtml=;winemenubuilder.exe=d"
 
 if [ "$1" = --end ]; then
@@ -89,6 +95,10 @@ if command -v "$compiler" >/dev/null; then
     for library in libstdc++-6.dll libwinpthread-1.dll; do
         folders+=("$(dirname "$(realpath "$("$compiler" -print-file-name="$library")")")")
     done
+fi
+if [ -d "${QTNAMEDPIPES_WINDOWS_QT:-}/plugins" ]; then # programs with windows need one
+    plugins=$QTNAMEDPIPES_WINDOWS_QT/plugins
+    export QT_PLUGIN_PATH="Z:${plugins//\//\\}"
 fi
 WINEPATH=
 for folder in "${folders[@]}"; do

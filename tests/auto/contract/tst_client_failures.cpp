@@ -95,10 +95,10 @@ void tst_ClientFailures::managerThatGoesTellsNothing()
     NamedPipeClientConnectionPtr connection;
     {
         NamedPipeClientManager manager;
-        connection = manager.connectToServer(QString(),
-                                             [&](const NamedPipeClientConnectionPtr &made) {
-                                                 recorder.watch(made, manager);
-                                             });
+        connection =
+                manager.connectToServer(QString(), [&](const NamedPipeClientConnectionPtr &made) {
+                    recorder.watch(made, manager);
+                });
     }
     watchFor(20ms);
     QCOMPARE(recorder.count(), 0);

@@ -41,6 +41,8 @@ private Q_SLOTS:
     void eachSideKnowsTheOther();
     void clientsHaveNumbersInTheOrderOfArrival();
     void clientAndServerLiveInDifferentThreads();
+    void whatAThreadBeganGoesOnWithoutIt_data();
+    void whatAThreadBeganGoesOnWithoutIt();
     void connectingInsideEveryClientSlotWorks_data();
     void connectingInsideEveryClientSlotWorks();
     void connectingToTheOwnServerInItsSlotsWorks_data();
@@ -614,6 +616,60 @@ void tst_ClientServer::clientAndServerLiveInDifferentThreads()
     QVERIFY(task.get());
     QVERIFY(ts.recorder.waitFor(ServerEvent::Disconnected));
     QCOMPARE(ts.recorder.count(ServerEvent::Message), count);
+}
+
+void tst_ClientServer::whatAThreadBeganGoesOnWithoutIt_data()
+{
+    addThreadingRows();
+}
+
+// The end of a thread cancels what it has asked the system for, if a library lets it.
+void tst_ClientServer::whatAThreadBeganGoesOnWithoutIt()
+{
+    QFETCH(bool, freeThreaded);
+    const QByteArray large = payload(moreThanTheSystemBuffers);
+    TestServer ts;
+    ts.server.setContinuouslyReadFromPipe(false);
+    ts.server.setFreeThreadingEvents(freeThreaded);
+    QVERIFY(ts.start());
+    TestClient tc;
+    tc.manager.setContinuouslyReadFromPipe(false);
+    tc.manager.setFreeThreadingEvents(freeThreaded);
+    const auto client = tc.connectTo(ts.name());
+    QVERIFY(client);
+    QVERIFY(ts.recorder.waitFor(ServerEvent::Connected));
+    const auto served = ts.connection();
+
+    std::thread([&] { // reads that nothing answers yet
+        client->asyncRead(1);
+        served->asyncRead(2);
+    })
+            .join();
+    QVERIFY(client->asyncWrite("to the server"_ba));
+    QVERIFY(served->asyncWrite("to the client"_ba));
+    QVERIFY(tc.recorder.waitFor(ClientEvent::Message));
+    QVERIFY(ts.recorder.waitFor(ServerEvent::Message));
+
+    bool accepted = false;
+    std::thread([&] { // writes that nobody takes yet
+        accepted = client->asyncWrite(large, 3) && served->asyncWrite(large, 4);
+    })
+            .join();
+    QVERIFY(accepted);
+    QVERIFY(client->bytesToWrite() > 0);
+    QVERIFY(served->bytesToWrite() > 0);
+    client->asyncRead(5);
+    served->asyncRead(6);
+    QVERIFY(tc.recorder.waitFor(ClientEvent::Message, 2));
+    QVERIFY(ts.recorder.waitFor(ServerEvent::Message, 2));
+    QVERIFY(tc.recorder.waitFor(ClientEvent::Sent, 2));
+    QVERIFY(ts.recorder.waitFor(ServerEvent::Sent, 2));
+
+    QCOMPARE(tc.recorder.messages(), (QList { "to the client"_ba, large }));
+    QCOMPARE(ts.recorder.messages(), (QList { "to the server"_ba, large }));
+    QCOMPARE(tc.recorder.cookies(ClientEvent::Message), (QVariantList { 1, 5 }));
+    QCOMPARE(ts.recorder.cookies(ServerEvent::Message), (QVariantList { 2, 6 }));
+    QVERIFY(client->isConnected());
 }
 
 void tst_ClientServer::connectingInsideEveryClientSlotWorks_data()

@@ -4,6 +4,7 @@
 #include "payload.h"
 #include "platformflags.h"
 #include "skipping.h"
+#include "testclient.h"
 #include "testserver.h"
 
 #include <QtCore/qscopeguard.h>
@@ -29,6 +30,7 @@ private Q_SLOTS:
     void openConnectionsGoOnMeanwhile();
     void stopWorksMeanwhile();
     void startWithoutDescriptorsFailsCleanly();
+    void clientWithoutDescriptorsIsToldSo();
 
 private:
     // Takes every descriptor that the process may still open.
@@ -166,6 +168,29 @@ void tst_ExhaustionLinux::startWithoutDescriptorsFailsCleanly()
     }
     QVERIFY2(ts.start(), qPrintable(ts.server.errorString()));
     QVERIFY(ts.connectPeer().isOpen());
+}
+
+void tst_ExhaustionLinux::clientWithoutDescriptorsIsToldSo()
+{
+    TestServer ts;
+    QVERIFY(ts.start());
+    for (int free = 0; free < 6; ++free) { // every step of the first dial fails once
+        TestClient client;
+        {
+            Hog hog;
+            hog.release(free);
+            const auto connection = client.dial(ts.name());
+            QVERIFY(waitUntil([&] { return client.recorder.count() > 0; }));
+            QVERIFY(free > 0 || client.recorder.count(ClientEvent::Error) == 1);
+            for (const NamedPipe::Error error : client.recorder.errors())
+                QVERIFY(error == NamedPipe::ResourceExhausted
+                        || error == NamedPipe::CompletionPortFailed);
+            if (client.recorder.count(ClientEvent::Error) > 0)
+                QCOMPARE(connection->closeReason(), NamedPipe::Failed);
+        }
+        const auto connection = client.connectTo(ts.name()); // when there are some again
+        QVERIFY2(connection, qPrintable(client.recorder.texts().join(u'\n')));
+    }
 }
 
 QTEST_GUILESS_MAIN(tst_ExhaustionLinux)

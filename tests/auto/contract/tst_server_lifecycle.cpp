@@ -27,6 +27,8 @@ private Q_SLOTS:
     void runningChangedFollowsStartAndStop();
     void listenAndCloseOnTheSameNameManyTimes();
     void secondServerOfTheSameNameIsRefused();
+    void refusedServerTakesNothingAwayWhenItGoes();
+    void caseOfANameCountsWhereTheSystemSaysSo();
     void nameIsFreeRightAfterStop();
     void nameIsFreeRightAfterDestruction();
     void twoServersDoNotDisturbEachOther();
@@ -150,6 +152,43 @@ void tst_ServerLifecycle::secondServerOfTheSameNameIsRefused()
     QVERIFY(peer.isOpen());
     ts.server.stop();
     QVERIFY(second.start());
+}
+
+void tst_ServerLifecycle::refusedServerTakesNothingAwayWhenItGoes()
+{
+    TestServer ts;
+    QVERIFY(ts.start());
+    for (int round = 0; round < 5; ++round) {
+        {
+            NamedPipeServer second(ts.name());
+            second.start(); // is refused, unless the system lets two have one name
+            if (round % 2)
+                second.stop();
+        }
+        RawPeer peer = ts.connectPeer(); // finds the first one, and not what the second left
+        QVERIFY(peer.sendMessage(numbered(round)));
+        QVERIFY(ts.recorder.waitFor(ServerEvent::Message, round + 1));
+    }
+}
+
+void tst_ServerLifecycle::caseOfANameCountsWhereTheSystemSaysSo()
+{
+    const bool isOneName = PlatformFlags::runningOnWindows();
+    TestServer ts;
+    QVERIFY(ts.start());
+    const QString other = ts.name().toUpper();
+    QVERIFY(other != ts.name());
+    RawPeer peer;
+    QCOMPARE(peer.connectTo(other), isOneName);
+    NamedPipeServer second(other);
+    const bool started = second.start();
+    if (isOneName && started) {
+        const auto enforced = PlatformFlags::firstInstanceIsEnforced();
+        if (!enforced)
+            QEXPECT_FAIL("", enforced.reason, Abort);
+    }
+    QCOMPARE(started, !isOneName);
+    QCOMPARE(second.error(), isOneName ? NamedPipe::NameInUse : NamedPipe::NoError);
 }
 
 void tst_ServerLifecycle::nameIsFreeRightAfterStop()

@@ -23,6 +23,8 @@ private Q_SLOTS:
     void setterNotifiesOncePerChange();
     void numberOutOfRangeIsAnInvalidConfiguration_data();
     void numberOutOfRangeIsAnInvalidConfiguration();
+    void accessForNobodyIsAnInvalidConfiguration_data();
+    void accessForNobodyIsAnInvalidConfiguration();
     void numberAtTheEdgeIsAccepted_data();
     void numberAtTheEdgeIsAccepted();
     void badNameIsRefusedWithAReason_data();
@@ -142,6 +144,28 @@ void tst_ServerProperties::numberOutOfRangeIsAnInvalidConfiguration()
     QCOMPARE(recorder.count(ServerEvent::Ready), 0);
 }
 
+void tst_ServerProperties::accessForNobodyIsAnInvalidConfiguration_data()
+{
+    QTest::addColumn<int>("options");
+    QTest::newRow("nobody") << 0;
+    QTest::newRow("somebody unknown") << 0x8;
+    QTest::newRow("everybody and somebody unknown") << 0xf;
+}
+
+void tst_ServerProperties::accessForNobodyIsAnInvalidConfiguration()
+{
+    QFETCH(int, options);
+    NamedPipeServer server(scratchName());
+    ServerRecorder recorder(&server);
+    server.setAccessOptions(NamedPipe::AccessOptions(options));
+    QVERIFY(!server.start());
+    QCOMPARE(server.error(), NamedPipe::InvalidConfiguration);
+    QVERIFY2(server.errorString().contains(u"accessOptions"_s), qPrintable(server.errorString()));
+    QVERIFY(recorder.waitFor(ServerEvent::ServerError));
+    server.setAccessOptions(NamedPipe::UserAccess);
+    QVERIFY(server.start());
+}
+
 void tst_ServerProperties::numberAtTheEdgeIsAccepted_data()
 {
     QTest::addColumn<QByteArray>("property");
@@ -205,6 +229,7 @@ void tst_ServerProperties::badNameIsRefusedWithAReason_data()
     invalid("trailing space", u"name "_s);
     invalid("only dots", u".."_s);
     invalid("full path", u"\\\\.\\pipe\\name"_s, u"leaf"_s);
+    invalid("path of another machine", u"\\\\host\\pipe\\name"_s);
     invalid("too long", QString(300, u'x'));
     invalid("far too long", QString(100'000, u'x'));
 }

@@ -17,11 +17,14 @@
 //   die-serving NAME      an echo server of this library that dies in the middle of the answer to
 //                         "die talking"
 //   race NAME             tries to become the server of that name, once
+//   outlive NAME MODE     destroys a server, a client and their connection after the application
+//                         object, as programs with static variables do
 //   files                 lists the open files that it got from its parent (Linux)
 
 #include "payload.h"
 #include "processfacts.h"
 #include "rawpeer.h"
+#include "waiting.h"
 
 #include <QtNamedPipes/NamedPipeClientManager>
 #include <QtNamedPipes/NamedPipeServer>
@@ -32,7 +35,9 @@
 #include <QtCore/qfile.h>
 #include <QtCore/qstringlist.h>
 
+#include <atomic>
 #include <cstdio>
+#include <memory>
 #include <thread>
 
 #ifdef Q_OS_LINUX
@@ -145,6 +150,42 @@ static int server(QCoreApplication &app, const QString &mode, const QString &nam
     return runUntilTheEndOfInput(app);
 }
 
+/// What it makes lives until the end of this function; the application ends before.
+static int outlive(int argc, char **argv)
+{
+    auto app = std::make_unique<QCoreApplication>(argc, argv);
+    const QString name = QCoreApplication::arguments().value(2);
+    const bool freeThreaded =
+            QCoreApplication::arguments().value(3) == QLatin1String("free-threaded");
+    std::atomic<int> answers { 0 };
+    NamedPipeServer pipeServer(name);
+    pipeServer.setFreeThreadingEvents(freeThreaded);
+    QObject::connect(&pipeServer, &NamedPipeServer::clientMessageReceived,
+                     [](const NamedPipeServerConnectionPtr &connection, const QVariant &,
+                        const QByteArray &data) { connection->asyncWrite(data); });
+    if (!pipeServer.start())
+        return 2;
+    NamedPipeClientManager manager;
+    manager.setFreeThreadingEvents(freeThreaded);
+    const auto prepare = [&answers](const NamedPipeClientConnectionPtr &made) {
+        QObject::connect(made.data(), &NamedPipeClientConnection::messageReceived,
+                         [&answers] { ++answers; });
+    };
+    const NamedPipeClientConnectionPtr connection = manager.connectToServer(name, prepare);
+    if (!waitUntil([&] { return connection->isConnected() && !connection->isOpening(); })
+        || !connection->asyncWrite("hello") || !waitUntil([&] { return answers == 1; }))
+        return 3;
+    say("talked");
+    watchFor(); // Qt cannot bear that somebody posts an event while the application ends
+    app.reset();
+    const bool written = connection->asyncWrite("is anybody there?");
+    const bool arrived = waitWithoutEvents([&] {
+        return freeThreaded ? answers == 2 : pipeServer.statistics().messagesReceived == 2;
+    });
+    say(written && arrived ? "still here" : "mute");
+    return 0;
+}
+
 static int becomeAnotherUser(int uid, int gid)
 {
 #ifdef Q_OS_LINUX
@@ -171,6 +212,11 @@ static int listFiles()
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && qstrcmp(argv[1], "outlive") == 0) {
+        const int code = outlive(argc, argv);
+        say("gone"); // all of them
+        return code;
+    }
     QCoreApplication app(argc, argv);
     const QStringList arguments = QCoreApplication::arguments();
     const QString mode = arguments.value(1);

@@ -30,6 +30,8 @@ private Q_SLOTS:
     void manyStartersRaceForOneName_data();
     void manyStartersRaceForOneName();
     void livingChildKeepsNeitherNameNorConnections();
+    void serverAndClientMayOutliveTheApplication_data();
+    void serverAndClientMayOutliveTheApplication();
 };
 
 void tst_Process::clientsInOtherProcessesAreServed()
@@ -276,6 +278,24 @@ void tst_Process::livingChildKeepsNeitherNameNorConnections()
     QVERIFY(!peer.connectTo(ts.name(), RawPeer::Milliseconds(0)));
     QVERIFY2(ts.start(), qPrintable(ts.server.errorString()));
     QVERIFY(helper.connection()->isConnected()); // the child was there all the time
+}
+
+void tst_Process::serverAndClientMayOutliveTheApplication_data()
+{
+    QTest::addColumn<QString>("mode");
+    QTest::newRow("marshalled") << u"marshalled"_s;
+    QTest::newRow("free-threaded") << u"free-threaded"_s;
+}
+
+void tst_Process::serverAndClientMayOutliveTheApplication()
+{
+    QFETCH(QString, mode);
+    for (int round = 0; round < scaled(5, 1); ++round) {
+        ChildProcess child({ u"outlive"_s, scratchName(), mode });
+        QVERIFY(child.waitForEnd());
+        QVERIFY2(child.hasExitCode(0), child.output().constData());
+        QCOMPARE(child.output().simplified(), "talked still here gone"_ba);
+    }
 }
 
 QTEST_GUILESS_MAIN(tst_Process)

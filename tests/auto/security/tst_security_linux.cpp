@@ -11,6 +11,7 @@
 
 #include <QtCore/qdir.h>
 #include <QtCore/qfile.h>
+#include <QtCore/qregularexpression.h>
 #include <QtCore/qscopeguard.h>
 #include <QtCore/qset.h>
 #include <QtTest/QtTest>
@@ -33,6 +34,8 @@ class tst_SecurityLinux : public QObject
 private Q_SLOTS:
     void modeOfTheSocketFollowsTheAccessOptions_data();
     void modeOfTheSocketFollowsTheAccessOptions();
+    void accessOptionsSetWhileRunningWaitForTheNextStart();
+    void securityDescriptorChangesNothing();
     void socketBelongsToTheUser();
     void umaskIsLeftAlone_data();
     void umaskIsLeftAlone();
@@ -85,6 +88,29 @@ void tst_SecurityLinux::modeOfTheSocketFollowsTheAccessOptions()
     QVERIFY(S_ISSOCK(info.st_mode));
     QCOMPARE(QString::number(info.st_mode & 07777, 8), QString::number(mode, 8));
     QVERIFY(ts.connectPeer().isOpen());
+}
+
+void tst_SecurityLinux::accessOptionsSetWhileRunningWaitForTheNextStart()
+{
+    TestServer ts;
+    const auto mode = [&ts] { return uint(statOf(ts.server.fullPipeName()).st_mode & 07777); };
+    QVERIFY(ts.start());
+    ts.server.setAccessOptions(NamedPipe::WorldAccess);
+    QVERIFY(ts.connectPeer().isOpen());
+    QCOMPARE(mode(), 0600u);
+    ts.server.stop();
+    QVERIFY(ts.start());
+    QCOMPARE(mode(), 0666u);
+}
+
+// Or a program that was written for Windows would be open to everybody without knowing it.
+void tst_SecurityLinux::securityDescriptorChangesNothing()
+{
+    TestServer ts;
+    ts.server.setSecurityDescriptor(u"D:(A;;GA;;;WD)"_s);
+    QTest::ignoreMessage(QtWarningMsg, QRegularExpression(u"^securityDescriptor is for Windows"_s));
+    QVERIFY(ts.start());
+    QCOMPARE(uint(statOf(ts.server.fullPipeName()).st_mode & 07777), 0600u);
 }
 
 void tst_SecurityLinux::socketBelongsToTheUser()

@@ -1,7 +1,10 @@
 // SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
 // SPDX-License-Identifier: MIT
 
+#include "platformflags.h"
 #include "processfacts.h"
+#include "skipping.h"
+#include "testclient.h"
 #include "testserver.h"
 
 #include <QtCore/qmap.h>
@@ -25,6 +28,7 @@ private Q_SLOTS:
     void onlyTheOwnerMayCreateInstances();
     void userOwnsThePipe();
     void ownSecurityDescriptorWins();
+    void whoIsNotOnTheAccessListStaysOutside();
     void badSecurityDescriptorIsRefused_data();
     void badSecurityDescriptorIsRefused();
     void handlesAreNotInheritable();
@@ -159,6 +163,33 @@ void tst_SecurityWin::ownSecurityDescriptorWins()
     expected.removeDuplicates();
     expected.sort();
     QCOMPARE(rights.keys(), expected);
+}
+
+void tst_SecurityWin::whoIsNotOnTheAccessListStaysOutside()
+{
+    const QString system = u"S-1-5-18"_s;
+    if (ProcessFacts::userId() == system)
+        SKIP_BECAUSE("there is nobody whom the system does not let in");
+    TestServer ts;
+    ts.server.setListenBacklogSize(1); // further instances need a right that the user lacks here
+    ts.server.setSecurityDescriptor(u"D:P(A;;FA;;;%1)"_s.arg(system));
+    QVERIFY2(ts.start(), qPrintable(ts.server.errorString()));
+    TestClient client;
+    const auto connection = client.dial(ts.name());
+    QVERIFY(waitUntil([&] { return client.recorder.count() > 0; }));
+    if (connection->isConnected()) {
+        const auto enforced = PlatformFlags::accessListIsEnforced();
+        if (!enforced)
+            QEXPECT_FAIL("", enforced.reason, Abort);
+    }
+    QCOMPARE(client.recorder.errors(), QList { NamedPipe::AccessDenied });
+    QCOMPARE(connection->closeReason(), NamedPipe::Failed);
+    RawPeer peer;
+    QVERIFY(!peer.connectTo(ts.name()));
+    QCOMPARE(peer.lastError(), long(ERROR_ACCESS_DENIED));
+    watchFor(std::chrono::milliseconds(30));
+    QCOMPARE(ts.recorder.count(ServerEvent::Connected), 0);
+    QCOMPARE(ts.recorder.count(ServerEvent::ServerError), 0);
 }
 
 void tst_SecurityWin::badSecurityDescriptorIsRefused_data()

@@ -31,6 +31,8 @@ private Q_SLOTS:
     void liveSocketOfAnotherProgramIsNotStolen();
     void whatIsInTheWayStaysThere_data();
     void whatIsInTheWayStaysThere();
+    void staleSocketOfAnotherUserStaysThere();
+    void linkInPlaceOfTheLockFileIsNotFollowed();
     void socketIsGoneAfterStop();
     void socketOfASuccessorSurvivesStop();
     void longNamesAreRefusedOrWhole();
@@ -170,6 +172,48 @@ void tst_SocketNameLinux::whatIsInTheWayStaysThere()
     QCOMPARE(::lstat(target.constData(), &targetAfter), targetExists);
     QCOMPARE(targetAfter.st_ino, targetBefore.st_ino);
     QCOMPARE(targetAfter.st_size, targetBefore.st_size);
+}
+
+void tst_SocketNameLinux::staleSocketOfAnotherUserStaysThere()
+{
+    if (::geteuid() != 0)
+        SKIP_BECAUSE("only root can give a file away");
+    NamedPipeServer server(scratchName());
+    const QByteArray path = pathOf(server.pipeName());
+    const int fd = bindSocket(path);
+    const auto cleanUp = qScopeGuard([&path] { ::unlink(path.constData()); });
+    QVERIFY(fd != -1);
+    ::close(fd);
+    QCOMPARE(::chown(path.constData(), 65534, 65534), 0);
+    struct stat before = {};
+    QCOMPARE(::lstat(path.constData(), &before), 0);
+    QVERIFY(!server.start());
+    QCOMPARE(server.error(), NamedPipe::NameInUse);
+    struct stat after = {};
+    QCOMPARE(::lstat(path.constData(), &after), 0);
+    QCOMPARE(after.st_ino, before.st_ino);
+    QCOMPARE(after.st_uid, before.st_uid);
+}
+
+void tst_SocketNameLinux::linkInPlaceOfTheLockFileIsNotFollowed()
+{
+    NamedPipeServer server(scratchName());
+    const QByteArray lock = pathOf(u'.' + server.pipeName() + u".lock"_s);
+    const QByteArray target = pathOf(scratchName());
+    const auto cleanUp = qScopeGuard([&] {
+        ::unlink(lock.constData());
+        ::unlink(target.constData());
+    });
+    QCOMPARE(::symlink(target.constData(), lock.constData()), 0);
+    QVERIFY(!server.start());
+    QVERIFY2(server.errorString().contains(QFile::decodeName(lock)),
+             qPrintable(server.errorString()));
+    struct stat info = {};
+    QCOMPARE(::lstat(target.constData(), &info), -1); // nothing was made there
+    QCOMPARE(::lstat(lock.constData(), &info), 0);
+    QVERIFY(S_ISLNK(info.st_mode));
+    QCOMPARE(::unlink(lock.constData()), 0);
+    QVERIFY2(server.start(), qPrintable(server.errorString()));
 }
 
 void tst_SocketNameLinux::socketIsGoneAfterStop()
