@@ -159,7 +159,7 @@ trap 'exit 143' TERM
 start_display() {
     local output number
     need_packages "to show the windows of Windows programs" xvfb
-    exec {output}< <(exec Xvfb -displayfd 1 -screen 0 1600x1200x24 -nolisten tcp 2>/dev/null)
+    exec {output}< <(exec Xvfb -displayfd 1 -noreset -screen 0 1600x1200x24 -nolisten tcp 2>/dev/null)
     display_pid=$!
     read -r -t 60 -u "$output" number || die "Xvfb does not start"
     export QTNAMEDPIPES_WINE_DISPLAY=:$number

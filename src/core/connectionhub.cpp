@@ -303,12 +303,19 @@ void ConnectionHub::takeFromReady(PipeConnection &connection)
     connection.inReadyList = false;
 }
 
+/// A call of its own: what happens in QtCore is seen as a part of postDrain() then, and of nothing
+/// else, by tools that do not see into QtCore.
+Q_NEVER_INLINE static void postDrainTo(QObject *target)
+{
+    QCoreApplication::postEvent(target, new QEvent(ConnectionHub::drainEvent()));
+}
+
 void ConnectionHub::postDrain()
 {
     // Under the mutex: the owner cannot go meanwhile.
     if (m_drainPosted || !m_eventTarget || m_settings.freeThreaded)
         return;
-    QCoreApplication::postEvent(m_eventTarget, new QEvent(drainEvent()));
+    postDrainTo(m_eventTarget);
     m_drainPosted = true;
 }
 
