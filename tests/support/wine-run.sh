@@ -58,15 +58,26 @@ quietly() {
     timeout 300 "$@" 9>&- </dev/null >/dev/null 2>&1
 }
 
+# Each step ends with its server: then it is complete and on disk.
+make_prefix() {
+    local step
+    for step in "$wine wineboot --init" "wineserver -w" "$wine winecfg -v win10" "wineserver -w"; do
+        # shellcheck disable=SC2086 # the words of a command
+        if ! quietly $step; then
+            echo "wine-run.sh: '$step' failed in $WINEPREFIX" >&2
+            return 1
+        fi
+    done
+}
+
 # Makes the prefix once, and wakes it up when it sleeps.
 prepare_prefix() {
     mkdir -p "$WINEPREFIX"
     exec 9>"$WINEPREFIX/.lock"
     flock 9
     if [ ! -e "$WINEPREFIX/.ready" ]; then
-        # Each step ends with its server: then it is complete and on disk.
-        if ! { quietly "$wine" wineboot --init && quietly wineserver -w &&
-            quietly "$wine" winecfg -v win10 && quietly wineserver -w; }; then
+        # A second time, for the first has failed once on a busy machine, and nobody has found out why.
+        if ! make_prefix && ! make_prefix; then
             echo "wine-run.sh: cannot make a Wine prefix in $WINEPREFIX" >&2
             exit 1
         fi
