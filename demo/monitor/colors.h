@@ -49,6 +49,13 @@ inline QColor quietColor(const QPalette &palette)
     return mixedColor(palette.color(QPalette::Text), palette.color(QPalette::Base), 70);
 }
 
+/// \a palette with text in \a color.
+inline QPalette withText(QPalette palette, const QColor &color)
+{
+    palette.setColor(QPalette::WindowText, color);
+    return palette;
+}
+
 inline QFont fixedFont()
 {
     QFont font = QFontDatabase::systemFont(QFontDatabase::FixedFont);

@@ -535,10 +535,7 @@ void MessageLogView::showStatus()
 
 void MessageLogView::showNotice(const QString &text, bool isError)
 {
-    QPalette colors = palette();
-    if (isError)
-        colors.setColor(QPalette::WindowText, errorColor(colors));
-    m_status->setPalette(colors);
+    m_status->setPalette(isError ? withText(palette(), errorColor(palette())) : palette());
     m_status->setText(text);
     m_status->setToolTip(text);
     m_notice.start();

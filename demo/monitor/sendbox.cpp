@@ -226,10 +226,8 @@ void SendBox::check()
                                             : formatBytes(double(size));
     m_message->setPlaceholderText(isHex() ? tr("de ad be ef") : tr("Message"));
     m_hint->setText(hint);
-    QPalette colors = palette();
-    colors.setColor(QPalette::WindowText,
-                    mistake.isEmpty() ? quietColor(palette()) : errorColor(palette()));
-    m_hint->setPalette(colors);
+    m_hint->setPalette(
+            withText(palette(), mistake.isEmpty() ? quietColor(palette()) : errorColor(palette())));
     // An empty message would not be sent: asyncWrite() takes it for nothing.
     const QString obstacle = !reason.isEmpty() ? reason : size == 0 ? hint : QString();
     m_send->setEnabled(obstacle.isEmpty());
@@ -340,10 +338,7 @@ void SendBox::showRefused(const QString &text)
 void SendBox::showResult(const QString &text, bool isError)
 {
     m_isRefused = isError;
-    QPalette colors = palette();
-    if (isError)
-        colors.setColor(QPalette::WindowText, errorColor(colors));
-    m_result->setPalette(colors);
+    m_result->setPalette(isError ? withText(palette(), errorColor(palette())) : palette());
     m_result->setText(text);
 }
 

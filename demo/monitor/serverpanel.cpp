@@ -254,9 +254,7 @@ void ServerPanel::showState()
 void ServerPanel::showError(const QString &text)
 {
     m_error->setText(text);
-    QPalette colors = palette();
-    colors.setColor(QPalette::WindowText, errorColor(colors));
-    m_error->setPalette(colors);
+    m_error->setPalette(withText(palette(), errorColor(palette())));
     m_error->setVisible(!text.isEmpty());
 }
 

@@ -60,9 +60,7 @@ SimulationPanel::SimulationPanel(QWidget *parent) : QWidget(parent)
     connect(&m_simulation, &SimulatedClients::progressed, this, &SimulationPanel::showState);
     connect(&m_simulation, &SimulatedClients::started, this, &SimulationPanel::showState);
     connect(&m_simulation, &SimulatedClients::finished, this, [this](const QString &trouble) {
-        QPalette colors = palette();
-        colors.setColor(QPalette::WindowText, errorColor(colors));
-        m_trouble->setPalette(colors);
+        m_trouble->setPalette(withText(palette(), errorColor(palette())));
         m_trouble->setText(trouble);
         m_trouble->setVisible(!trouble.isEmpty());
         showState();

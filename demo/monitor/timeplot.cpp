@@ -3,6 +3,8 @@
 
 #include "timeplot.h"
 
+#include "colors.h"
+
 #include <QtGui/qevent.h>
 #include <QtGui/qfontmetrics.h>
 #include <QtGui/qpainter.h>
@@ -40,11 +42,6 @@ static QColor blend(const QColor &from, const QColor &to, double part)
     const auto mix = [part](float a, float b) { return float(a + (b - a) * part); };
     return QColor::fromRgbF(mix(from.redF(), to.redF()), mix(from.greenF(), to.greenF()),
                             mix(from.blueF(), to.blueF()));
-}
-
-static bool isDark(const QPalette &palette)
-{
-    return qGray(palette.color(QPalette::Base).rgb()) < 128;
 }
 
 static QColor mutedText(const QPalette &palette)

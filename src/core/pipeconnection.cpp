@@ -291,8 +291,8 @@ void PipeConnection::reconsiderReading()
 
 void PipeConnection::forget()
 {
-    std::unique_ptr<ConnectionFace> face; // destroyed unlocked, like the cookies, which may hold
-            // the user's object
+    // Destroyed unlocked: the cookies may hold the user's object, too.
+    std::unique_ptr<ConnectionFace> face;
     QList<QVariant> requests, sent, unsent;
     const Lock lock(m_mutex);
     requests.swap(m_requests);

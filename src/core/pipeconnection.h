@@ -205,7 +205,7 @@ private:
     PeerIdentity m_peer;
     std::unique_ptr<ConnectionFace> m_face; ///< until closed() is delivered, and has returned
     State m_state;
-    bool m_hasOpened; ///< it is, or has been, Open
+    bool m_hasOpened; ///< it has been Open, and opened() was or will be delivered
     bool m_openedDelivered = false;
     NamedPipe::CloseReason m_closeReason = NamedPipe::StillOpen;
     TransportError m_closeError; ///< reported right before closed()
