@@ -4,7 +4,7 @@
 # Toolchain: Windows x86-64 from a Debian or Ubuntu host, MinGW-w64 with POSIX threads (std::mutex and friends need them).
 #
 #   QTNAMEDPIPES_WINDOWS_QT  (-D, or in the environment) the Qt for Windows to build against; made by
-#                            cmake/build-qt-windows.sh. Not needed to build Qt itself.
+#                            cmake/build-qt.sh. Not needed to build Qt itself.
 
 set(CMAKE_SYSTEM_NAME Windows)
 set(CMAKE_SYSTEM_PROCESSOR x86_64)

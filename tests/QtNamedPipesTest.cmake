@@ -61,7 +61,7 @@ function(qtnamedpipes_add_test)
             "QTNAMEDPIPES_SANITIZE=${QTNAMEDPIPES_SANITIZE}"
             "ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:halt_on_error=1"
             "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
-            "TSAN_OPTIONS=halt_on_error=0:exitcode=66:second_deadlock_stack=1:history_size=7:die_after_fork=0:suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp"
+            "TSAN_OPTIONS=halt_on_error=0:exitcode=66:second_deadlock_stack=1:history_size=7:die_after_fork=0"
         )
     endif()
     set_tests_properties(${arg_NAME} PROPERTIES TIMEOUT ${last_resort} ENVIRONMENT "${environment}")

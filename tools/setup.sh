@@ -84,26 +84,36 @@ qt_version() {
     done
 }
 
-# Sets and exports QTNAMEDPIPES_WINDOWS_QT: the one from the environment, or one that is built now and kept.
-need_windows_qt() {
-    local host_version version
-    need_windows_packages
+# need_qt KIND VARIABLE: a Qt that cmake/build-qt.sh knows how to build. Exports the variable that names its folder: the
+# value from the environment, or one that is built now and kept.
+need_qt() {
+    local kind=$1 variable=$2 folder=${!2:-} host_version version
     host_version=$(qt_version /usr)
-    [ -n "$host_version" ] || die "no Qt 6 in /usr: the Windows build needs its moc"
-    if [ -z "${QTNAMEDPIPES_WINDOWS_QT:-}" ]; then
-        QTNAMEDPIPES_WINDOWS_QT=$cache_dir/qt-$host_version-mingw64
-        if [ -z "$(qt_version "$QTNAMEDPIPES_WINDOWS_QT")" ]; then
-            say "No Qt for Windows yet: building Qt $host_version once, into $QTNAMEDPIPES_WINDOWS_QT." \
-                "It takes some 8 minutes of CPU time. (Set QTNAMEDPIPES_WINDOWS_QT to use one that you have.)"
-            "$source_dir/cmake/build-qt-windows.sh" "$cache_dir/build-qt-$host_version" "$QTNAMEDPIPES_WINDOWS_QT"
+    [ -n "$host_version" ] || die "no Qt 6 in /usr: its moc is needed"
+    if [ -z "$folder" ]; then
+        folder=$cache_dir/qt-$host_version-$kind
+        if [ -z "$(qt_version "$folder")" ]; then
+            say "No Qt ($kind) yet: building Qt $host_version once, into $folder." \
+                "It takes 5 to 8 minutes of CPU time. (Set $variable to use one that you have.)"
+            "$source_dir/cmake/build-qt.sh" "$kind" "$cache_dir/build-qt-$host_version" "$folder"
         fi
     fi
-    export QTNAMEDPIPES_WINDOWS_QT
-    version=$(qt_version "$QTNAMEDPIPES_WINDOWS_QT")
-    [ -n "$version" ] || die "QTNAMEDPIPES_WINDOWS_QT=$QTNAMEDPIPES_WINDOWS_QT: there is no Qt 6"
+    version=$(qt_version "$folder")
+    [ -n "$version" ] || die "$variable=$folder: there is no Qt 6"
     if [ "$version" != "$host_version" ]; then
-        die "Qt for Windows is $version, the moc of this system is from Qt $host_version: the versions must be the same"
+        die "$variable is Qt $version, the moc of this system is from Qt $host_version: the versions must be the same"
     fi
+    export "$variable=$folder"
+}
+
+need_windows_qt() {
+    need_windows_packages
+    need_qt mingw64 QTNAMEDPIPES_WINDOWS_QT
+}
+
+need_tsan_qt() {
+    need_native_packages
+    need_qt tsan QTNAMEDPIPES_TSAN_QT
 }
 
 # build_preset PRESET [TARGET...]: configure and build, on all cores.

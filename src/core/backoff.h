@@ -8,11 +8,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <mutex>
 #include <utility>
 
 namespace QtNamedPipes {
 
-/// How long to wait before the next try: twice as long each time, between two bounds.
+/// How long to wait before the next try: twice as long each time, between two bounds. Thread-safe: a
+/// dialer that has just ended may still ask when the next connection does.
 class BackOff
 {
 public:
@@ -28,6 +30,7 @@ public:
 
     Time next()
     {
+        const std::lock_guard<std::mutex> lock(m_mutex);
         ++m_tries;
         return std::exchange(m_delay, std::min(2 * m_delay, m_longest));
     }
@@ -35,19 +38,25 @@ public:
     Time nextJittered()
     {
         const Time delay = std::min(2 * next(), m_longest);
-        const Time less(QRandomGenerator::global()->bounded(int(delay.count() / 2) + 1));
+        const Time less(QRandomGenerator::system()->bounded(int(delay.count() / 2) + 1));
         return std::max(delay - less, m_shortest);
     }
-    int tries() const { return m_tries; }
+    int tries() const
+    {
+        const std::lock_guard<std::mutex> lock(m_mutex);
+        return m_tries;
+    }
     void reset()
     {
+        const std::lock_guard<std::mutex> lock(m_mutex);
         m_delay = m_shortest;
         m_tries = 0;
     }
 
 private:
-    Time m_shortest;
-    Time m_longest;
+    const Time m_shortest;
+    const Time m_longest;
+    mutable std::mutex m_mutex; // guards the rest
     Time m_delay;
     int m_tries = 0;
 };

@@ -877,6 +877,7 @@ void tst_ClientConnecting::managerMayLiveInAWorkerThread()
     QVERIFY(server.listen(name));
     std::promise<QEventLoop *> started;
     std::promise<QStringList> ended;
+    Gate posted;
     std::thread thread([&] {
         TestClient client;
         client.recorder.onMessage() = [](NamedPipeClientConnection &connection, const QVariant &,
@@ -885,6 +886,7 @@ void tst_ClientConnecting::managerMayLiveInAWorkerThread()
         const NamedPipeClientConnectionPtr connection = client.dial(name);
         started.set_value(&loop);
         loop.exec();
+        posted.wait(); // the other thread is still in postEvent()
         client.manager.stop();
         ended.set_value(client.recorder.violations());
     });
@@ -892,6 +894,7 @@ void tst_ClientConnecting::managerMayLiveInAWorkerThread()
     RawPeer peer = server.accept(); // this thread never runs an event loop
     const bool isAnswered = peer.sendMessage("hello"_ba) && peer.receiveMessage() == "hello"_ba;
     QMetaObject::invokeMethod(loop, &QEventLoop::quit, Qt::QueuedConnection);
+    posted.open();
     const QStringList violations = ended.get_future().get();
     thread.join();
     QVERIFY(isAnswered);

@@ -70,6 +70,7 @@ void tst_Marshalled::serverMayLiveInAWorkerThread()
     };
     std::promise<Started> started;
     std::promise<QStringList> ended;
+    Gate posted;
     std::thread thread([&] {
         TestServer ts;
         ts.recorder.onMessage() = [](const NamedPipeServerConnectionPtr &connection,
@@ -79,6 +80,7 @@ void tst_Marshalled::serverMayLiveInAWorkerThread()
         const bool isRunning = ts.start();
         started.set_value({ isRunning, ts.name(), &loop });
         loop.exec();
+        posted.wait(); // the other thread is still in postEvent()
         ts.server.stop();
         ended.set_value(ts.recorder.violations());
     });
@@ -88,6 +90,7 @@ void tst_Marshalled::serverMayLiveInAWorkerThread()
     const bool isAnswered = server.isRunning && peer.connectTo(server.name)
             && peer.sendMessage("hello"_ba) && peer.receiveMessage() == "hello"_ba;
     QMetaObject::invokeMethod(server.loop, &QEventLoop::quit, Qt::QueuedConnection);
+    posted.open();
     const QStringList violations = ended.get_future().get();
     thread.join();
     QVERIFY(isAnswered);
