@@ -651,7 +651,7 @@ void TimePlot::drawHover(QPainter &painter, const Layout &layout, int age) const
                      SampleWidth + Gap + metrics.horizontalAdvance(valueWithUnit(series, age)));
     const qreal lineHeight = metrics.height();
     QRectF box(x + 2 * Gap, area.top() + Gap, width + 2 * Gap,
-               lineHeight * (m_series.size() + 1) + Gap);
+               lineHeight * qreal(m_series.size() + 1) + Gap);
     if (box.right() > area.right())
         box.moveRight(x - 2 * Gap);
     // In a very small plot the label may cover the cursor, but it is never cut off.
