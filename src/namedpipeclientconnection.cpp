@@ -138,7 +138,20 @@ static constexpr auto GoodConnection = 1s;
     a request, because NamedPipeClientManager::continuouslyReadFromPipe is \c true. \a data is the
     whole message. It is empty when the server sent an empty message. A slot may keep it.
 
-    \sa asyncRead()
+    \sa asyncRead(), messageBatchReceived()
+*/
+
+/*!
+    \fn void NamedPipeClientConnection::messageBatchReceived(const NamedPipeMessageBatch &messages)
+
+    This signal is emitted for messages that came together from the server: one emission for many,
+    which is several times faster than messageReceived() when they are small. \a messages are valid
+    until the slot returns: \l{NamedPipeMessageBatch}{copy} what you keep.
+
+    It is used only when something is connected to it. All else is as
+    NamedPipeServer::clientMessageBatchReceived() says.
+
+    \sa messageReceived()
 */
 
 /*!
@@ -448,9 +461,17 @@ void NamedPipeClientConnection::asyncClose(NamedPipe::CloseMode mode)
 */
 void NamedPipeClientConnection::connectNotify(const QMetaMethod &signal)
 {
+    static const QMetaMethod messageReceived =
+            QMetaMethod::fromSignal(&NamedPipeClientConnection::messageReceived);
+    static const QMetaMethod batchReceived =
+            QMetaMethod::fromSignal(&NamedPipeClientConnection::messageBatchReceived);
     static const QMetaMethod messageSent =
             QMetaMethod::fromSignal(&NamedPipeClientConnection::messageSent);
-    if (signal == messageSent)
+    if (signal == messageReceived)
+        d->wantsMessages = true;
+    else if (signal == batchReceived)
+        d->wantsBatches = true;
+    else if (signal == messageSent)
         d->connection()->hub().setWantsMessageSent();
 }
 
@@ -529,10 +550,25 @@ void ClientConnectionFace::opened()
         Q_EMIT connection->connected();
 }
 
+ClientConnectionFace::Listeners ClientConnectionFace::listeners() const
+{
+    const auto connection = m_connection.toStrongRef();
+    if (!connection)
+        return {};
+    const auto &d = NamedPipeClientConnectionPrivate::of(connection);
+    return { d.wantsMessages, d.wantsBatches };
+}
+
 void ClientConnectionFace::messageReceived(const QVariant &cookie, const QByteArray &data)
 {
     if (const auto connection = m_connection.toStrongRef())
         Q_EMIT connection->messageReceived(cookie, data);
+}
+
+void ClientConnectionFace::messageBatchReceived(const NamedPipeMessageBatch &messages)
+{
+    if (const auto connection = m_connection.toStrongRef())
+        Q_EMIT connection->messageBatchReceived(messages);
 }
 
 void ClientConnectionFace::messageSent(const QVariant &cookie)

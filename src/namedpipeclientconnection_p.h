@@ -46,6 +46,8 @@ public:
                    QtNamedPipes::Clock::duration lifetime);
 
     const QString pipeName;
+    std::atomic<bool> wantsMessages { false };
+    std::atomic<bool> wantsBatches { false };
     QVariant customData; ///< guarded by mutex
     mutable std::mutex mutex; // guards the rest
 
@@ -66,7 +68,9 @@ public:
     }
 
     void opened() override;
+    Listeners listeners() const override;
     void messageReceived(const QVariant &cookie, const QByteArray &data) override;
+    void messageBatchReceived(const NamedPipeMessageBatch &messages) override;
     void messageSent(const QVariant &cookie) override;
     void messageNotSent(const QVariant &cookie) override;
     void errorOccurred(NamedPipe::Error error, const QString &message) override;

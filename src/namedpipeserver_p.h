@@ -54,6 +54,8 @@ public:
     std::atomic<bool> continuouslyReadFromPipe { true };
     std::atomic<bool> isRunning { false };
     std::atomic<bool> wantsMessageSent { false };
+    std::atomic<bool> wantsMessages { false };
+    std::atomic<bool> wantsBatches { false };
 
     mutable std::mutex mutex; // guards the rest
     std::shared_ptr<QtNamedPipes::ConnectionHub> currentHub; ///< from start() to the end of stop()

@@ -3,7 +3,7 @@
 
 #include "namedpipeserverconnection_p.h"
 
-#include <QtNamedPipes/namedpipeserver.h>
+#include "namedpipeserver_p.h"
 
 /*!
     \class NamedPipeServerConnection
@@ -332,9 +332,19 @@ void ServerConnectionFace::opened()
     Q_EMIT m_server->clientConnected(m_connection);
 }
 
+ServerConnectionFace::Listeners ServerConnectionFace::listeners() const
+{
+    return { m_server->d->wantsMessages, m_server->d->wantsBatches };
+}
+
 void ServerConnectionFace::messageReceived(const QVariant &cookie, const QByteArray &data)
 {
     Q_EMIT m_server->clientMessageReceived(m_connection, cookie, data);
+}
+
+void ServerConnectionFace::messageBatchReceived(const NamedPipeMessageBatch &messages)
+{
+    Q_EMIT m_server->clientMessageBatchReceived(m_connection, messages);
 }
 
 void ServerConnectionFace::messageSent(const QVariant &cookie)

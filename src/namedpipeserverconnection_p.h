@@ -11,6 +11,7 @@
 #include <mutex>
 
 class NamedPipeServer;
+class NamedPipeServerPrivate;
 
 class NamedPipeServerConnectionPrivate
 {
@@ -38,7 +39,9 @@ public:
     }
 
     void opened() override;
+    Listeners listeners() const override;
     void messageReceived(const QVariant &cookie, const QByteArray &data) override;
+    void messageBatchReceived(const NamedPipeMessageBatch &messages) override;
     void messageSent(const QVariant &cookie) override;
     void messageNotSent(const QVariant &) override { } // a server is told of all together
     void errorOccurred(NamedPipe::Error error, const QString &message) override;

@@ -5,6 +5,7 @@
 #define QTNAMEDPIPES_NAMEDPIPECLIENTCONNECTION_H
 
 #include <QtNamedPipes/namedpipe.h>
+#include <QtNamedPipes/namedpipemessagebatch.h>
 
 #include <QtCore/qbytearray.h>
 #include <QtCore/qobject.h>
@@ -79,6 +80,7 @@ Q_SIGNALS:
     void connected();
     void disconnected();
     void messageReceived(const QVariant &cookie, const QByteArray &data);
+    void messageBatchReceived(const NamedPipeMessageBatch &messages);
     void messageSent(const QVariant &cookie);
     void messageNotSent(const QVariant &cookie);
     void errorOccurred(NamedPipe::Error error, const QString &message);

@@ -5,6 +5,7 @@
 #define QTNAMEDPIPES_NAMEDPIPESERVER_H
 
 #include <QtNamedPipes/namedpipe.h>
+#include <QtNamedPipes/namedpipemessagebatch.h>
 #include <QtNamedPipes/namedpipeserverconnection.h>
 
 #include <QtCore/qlist.h>
@@ -117,6 +118,8 @@ Q_SIGNALS:
     void clientDisconnected(const NamedPipeServerConnectionPtr &connection);
     void clientMessageReceived(const NamedPipeServerConnectionPtr &connection,
                                const QVariant &cookie, const QByteArray &data);
+    void clientMessageBatchReceived(const NamedPipeServerConnectionPtr &connection,
+                                    const NamedPipeMessageBatch &messages);
     void clientMessageSent(const NamedPipeServerConnectionPtr &connection, const QVariant &cookie);
     void clientErrorOccurred(const NamedPipeServerConnectionPtr &connection, NamedPipe::Error error,
                              const QString &message);
@@ -143,6 +146,7 @@ protected:
 
 private:
     friend class NamedPipeServerPrivate;
+    friend class ServerConnectionFace;
     Q_DISABLE_COPY_MOVE(NamedPipeServer)
 
     const std::unique_ptr<NamedPipeServerPrivate> d;

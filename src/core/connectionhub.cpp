@@ -106,9 +106,8 @@ bool ConnectionHub::deliverNext(DeliveryBudget *budget)
     if (isSilent())
         return false;
     if (!m_notices.empty()) {
-        if (m_notices.size() > 1 || !m_ready.empty())
-            postDrain();
-        lock.unlock();
+        const bool isMore = m_notices.size() > 1 || !m_ready.empty();
+        postDrain(lock, isMore);
         return deliverNotice();
     }
     if (m_ready.empty())
@@ -116,9 +115,7 @@ bool ConnectionHub::deliverNext(DeliveryBudget *budget)
     const auto connection = std::move(m_ready.front());
     m_ready.pop_front();
     connection->inReadyList = false;
-    if (!m_ready.empty())
-        postDrain();
-    lock.unlock();
+    postDrain(lock, !m_ready.empty());
     if (connection->hasSeveralEvents())
         makeReady(connection);
     if (connection->deliver(budget, DrainQuantum))
@@ -162,7 +159,8 @@ void ConnectionHub::stop()
     m_engine->stopAccepting();
     closeConnections(NamedPipe::CancelPending, {});
     if (!waitForHandles(Clock::now() + CancelTime)) {
-        for (const auto &connection : allConnections())
+        const auto all = allConnections();
+        for (const auto &connection : *all)
             connection->abandonOperations();
     }
     if (m_settings.freeThreaded) { // the workers deliver: it takes the time of the slots
@@ -179,7 +177,7 @@ void ConnectionHub::stop()
 void ConnectionHub::detach()
 {
     std::deque<std::shared_ptr<PipeConnection>> ready; // let go of unlocked
-    const std::lock_guard<std::mutex> lock(m_readyMutex);
+    const std::scoped_lock lock(m_targetMutex, m_readyMutex);
     m_eventTarget = nullptr;
     m_notices.clear();
     ready.swap(m_ready);
@@ -203,7 +201,8 @@ void ConnectionHub::abandon()
 
 void ConnectionHub::forgetConnections()
 {
-    for (const auto &connection : allConnections()) {
+    const auto all = allConnections();
+    for (const auto &connection : *all) {
         connection->abandonOperations();
         connection->forget();
         connectionGone(connection->id());
@@ -216,7 +215,8 @@ void ConnectionHub::closeConnections(NamedPipe::CloseMode mode, Clock::time_poin
         const std::lock_guard<std::mutex> lock(m_registryMutex);
         m_closing = true;
     }
-    for (const auto &connection : allConnections())
+    const auto all = allConnections();
+    for (const auto &connection : *all)
         connection->stop(mode, deadline);
 }
 
@@ -232,28 +232,45 @@ void ConnectionHub::setReadsContinuously(bool on)
 {
     m_continuous.store(on, std::memory_order_relaxed);
     if (on) {
-        for (const auto &connection : allConnections())
+        const auto all = allConnections();
+        for (const auto &connection : *all)
             connection->reconsiderReading();
     }
 }
 
-std::vector<std::shared_ptr<PipeConnection>> ConnectionHub::allConnections() const
+std::shared_ptr<const ConnectionHub::Connections> ConnectionHub::allConnections() const
 {
-    std::vector<std::shared_ptr<PipeConnection>> all;
     const std::lock_guard<std::mutex> lock(m_registryMutex);
-    all.reserve(m_connections.size());
-    for (const auto &[id, connection] : m_connections)
-        all.push_back(connection);
-    return all;
+    if (!m_all) {
+        Connections all;
+        all.reserve(m_connections.size());
+        for (const auto &[id, connection] : m_connections)
+            all.push_back(connection);
+        m_all = std::make_shared<const Connections>(std::move(all));
+    }
+    return m_all;
 }
 
-std::vector<std::shared_ptr<PipeConnection>> ConnectionHub::connections() const
+ConnectionHub::Connections ConnectionHub::connections() const
 {
-    auto all = allConnections();
-    all.erase(std::remove_if(all.begin(), all.end(),
-                             [](const auto &connection) { return !connection->isConnected(); }),
-              all.end());
-    return all;
+    Connections connected = *allConnections();
+    connected.erase(std::remove_if(connected.begin(), connected.end(),
+                                   [](const auto &c) { return !c->isConnected(); }),
+                    connected.end());
+    return connected;
+}
+
+int ConnectionHub::broadcast(const QByteArray &data, const QVariant &cookie)
+{
+    int recipients = 0;
+    const auto all = allConnections();
+    for (const auto &connection : *all) {
+        if (!connection->isConnected())
+            continue;
+        connection->write(data, cookie, true);
+        ++recipients;
+    }
+    return recipients;
 }
 
 NamedPipe::ServerStatistics ConnectionHub::statistics() const
@@ -293,7 +310,7 @@ void ConnectionHub::makeReady(const std::shared_ptr<PipeConnection> &connection)
         m_engine->post(connection);
     } else {
         m_ready.push_back(connection);
-        postDrain();
+        postDrain(lock, true);
     }
 }
 
@@ -303,28 +320,26 @@ void ConnectionHub::takeFromReady(PipeConnection &connection)
     connection.inReadyList = false;
 }
 
-/// A call of its own: what happens in QtCore is seen as a part of postDrain() then, and of nothing
-/// else, by tools that do not see into QtCore.
-Q_NEVER_INLINE static void postDrainTo(QObject *target)
+/// Posts the event that makes the owner drain(), unless it is posted or \a isNeeded is not true.
+/// Releases \a lock, which is of m_readyMutex, before: the owner's thread wakes up at once, and would
+/// have to wait for it.
+void ConnectionHub::postDrain(std::unique_lock<std::mutex> &lock, bool isNeeded)
 {
-    QCoreApplication::postEvent(target, new QEvent(ConnectionHub::drainEvent()));
-}
-
-void ConnectionHub::postDrain()
-{
-    // Under the mutex: the owner cannot go meanwhile.
-    if (m_drainPosted || !m_eventTarget || m_settings.freeThreaded)
+    const bool post = isNeeded && !m_drainPosted && m_eventTarget && !m_settings.freeThreaded;
+    m_drainPosted = m_drainPosted || post;
+    lock.unlock();
+    if (!post)
         return;
-    postDrainTo(m_eventTarget);
-    m_drainPosted = true;
+    const std::lock_guard<std::mutex> targetLock(m_targetMutex); // the owner cannot go meanwhile
+    if (m_eventTarget)
+        QCoreApplication::postEvent(m_eventTarget, new QEvent(drainEvent()));
 }
 
 void ConnectionHub::addNotice(const Notice &notice)
 {
     std::unique_lock<std::mutex> lock(m_readyMutex);
     m_notices.push_back(notice);
-    postDrain();
-    lock.unlock();
+    postDrain(lock, true);
     if (m_settings.freeThreaded)
         m_engine->post(std::make_shared<NoticeTask>(shared_from_this()));
 }
@@ -358,7 +373,7 @@ void ConnectionHub::dial(const std::shared_ptr<PipeConnection> &connection,
     std::unique_lock<std::mutex> lock(m_registryMutex);
     const bool isClosing = m_closing;
     if (!isClosing)
-        m_connections.emplace(connection->id(), connection);
+        addConnection(connection);
     lock.unlock();
     if (isClosing) {
         connection->close(NamedPipe::CancelPending);
@@ -397,6 +412,12 @@ void ConnectionHub::handleReleased()
     m_engine->placeFreed();
 }
 
+void ConnectionHub::addConnection(const std::shared_ptr<PipeConnection> &connection)
+{
+    m_connections.emplace(connection->id(), connection);
+    m_all.reset();
+}
+
 void ConnectionHub::connectionGone(quint64 id)
 {
     std::shared_ptr<PipeConnection> connection; // let go of unlocked
@@ -406,6 +427,7 @@ void ConnectionHub::connectionGone(quint64 id)
         return;
     connection = std::move(it->second);
     m_connections.erase(it);
+    m_all.reset();
     m_closed.fetch_add(1, std::memory_order_relaxed);
     if (m_connections.empty())
         m_registryChanged.notify_all();
@@ -440,7 +462,7 @@ void ConnectionHub::accepted(std::shared_ptr<PipeEndpoint> endpoint)
         const std::lock_guard<std::mutex> lock(m_registryMutex);
         if (!m_closing) {
             connection = std::make_shared<PipeConnection>(shared_from_this(), endpoint, ++m_lastId);
-            m_connections.emplace(m_lastId, connection);
+            addConnection(connection);
             ++m_openHandles;
             m_openCount.fetch_add(1, std::memory_order_acq_rel);
             endpoint->attach(connection); // before closeConnections() can see it

@@ -6,6 +6,7 @@
 
 #include "core/pipeconnection.h"
 #include "core/pipetransport.h"
+#include "core/spares.h"
 
 #include <QtCore/qcoreevent.h>
 #include <QtCore/qobject.h>
@@ -74,6 +75,8 @@ public:
     // Any thread.
     const HubSettings &settings() const { return m_settings; }
     PipeEngine &engine() { return *m_engine; }
+    Spares<SpareArrays::List> &spareArrays() { return m_spareArrays; }
+    Spares<QList<OutgoingMessage>> &spareQueues() { return m_spareQueues; }
     bool readsContinuously() const { return m_continuous.load(std::memory_order_relaxed); }
     void setReadsContinuously(bool on);
     /// Nothing may be emitted any more: the owner is gone.
@@ -87,9 +90,12 @@ public:
     void setWantsMessageSent() { m_wantsMessageSent.store(true, std::memory_order_relaxed); }
 
     /// The connected ones, in order of arrival.
-    std::vector<std::shared_ptr<PipeConnection>> connections() const;
+    using Connections = std::vector<std::shared_ptr<PipeConnection>>;
+    Connections connections() const;
     int connectionCount() const { return m_openCount.load(std::memory_order_acquire); }
     NamedPipe::ServerStatistics statistics() const;
+    /// Writes to each of them, and returns how many they are.
+    int broadcast(const QByteArray &data, const QVariant &cookie);
 
     /// A connection that is Opening; nothing happens with it before dial().
     std::shared_ptr<PipeConnection> newConnection();
@@ -124,17 +130,21 @@ private:
 
     void addNotice(const Notice &notice);
     bool deliverNotice();
-    void postDrain(); // m_readyMutex is held
+    void postDrain(std::unique_lock<std::mutex> &lock, bool isNeeded);
     bool deliverNext(DeliveryBudget *budget);
     void detach();
     void closeConnections(NamedPipe::CloseMode mode, Clock::time_point deadline);
     void forgetConnections();
-    std::vector<std::shared_ptr<PipeConnection>> allConnections() const;
+    std::shared_ptr<const Connections> allConnections() const;
+    void addConnection(
+            const std::shared_ptr<PipeConnection> &connection); // m_registryMutex is held
     bool waitForHandles(Clock::time_point deadline);
 
     HubOwner *const m_owner;
     const std::shared_ptr<PipeEngine> m_engine;
     const HubSettings m_settings;
+    Spares<SpareArrays::List> m_spareArrays;
+    Spares<QList<OutgoingMessage>> m_spareQueues;
     std::atomic<bool> m_continuous;
     std::atomic<bool> m_silent { false };
     std::atomic<bool> m_stopping { false };
@@ -145,17 +155,19 @@ private:
     std::atomic<quint64> m_messagesSent { 0 }, m_bytesSent { 0 };
     std::atomic<quint64> m_accepted { 0 }, m_closed { 0 }, m_refused { 0 };
 
-    mutable std::mutex m_registryMutex; // guards the next four
+    mutable std::mutex m_registryMutex; // guards the next six
     std::condition_variable m_registryChanged;
     /// Until closed() is delivered.
     std::map<quint64, std::shared_ptr<PipeConnection>> m_connections;
+    mutable std::shared_ptr<const Connections> m_all; ///< the same as a list; null: to be made anew
     int m_places = 0; ///< reserved or taken
     int m_openHandles = 0;
     quint64 m_lastId = 0;
     bool m_closing = false; ///< a connection that is made from now on is dropped at once
 
+    std::mutex m_targetMutex; // held while an event is posted
+    QObject *m_eventTarget; ///< null once the owner is gone; changed with both mutexes held
     std::mutex m_readyMutex; // guards the rest
-    QObject *m_eventTarget; ///< null once the owner is gone
     std::deque<std::shared_ptr<PipeConnection>> m_ready;
     std::deque<Notice> m_notices;
     bool m_drainPosted = false;

@@ -11,10 +11,8 @@ DeliveryBudget::DeliveryBudget(Clock::duration time)
 {
 }
 
-bool DeliveryBudget::isSpent()
+bool DeliveryBudget::lookAtClock()
 {
-    if (m_spent || --m_untilLook > 0)
-        return m_spent;
     using namespace std::chrono_literals;
     const auto now = Clock::now();
     const auto passed = now - m_lastLook;

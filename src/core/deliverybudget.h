@@ -15,9 +15,11 @@ class DeliveryBudget
 public:
     explicit DeliveryBudget(Clock::duration time);
     /// To be asked after each event.
-    bool isSpent();
+    bool isSpent() { return m_spent || (--m_untilLook <= 0 && lookAtClock()); }
 
 private:
+    bool lookAtClock();
+
     const Clock::time_point m_deadline;
     Clock::time_point m_lastLook;
     int m_stride = 1;

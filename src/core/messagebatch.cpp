@@ -3,11 +3,17 @@
 
 #include "core/messagebatch.h"
 
+#include "core/spares.h"
+
 namespace QtNamedPipes {
 
 // What lies idle: some blocks of the usual size, one or two of the largest.
 static constexpr size_t MaximumFreeBatches = 32;
 static constexpr qsizetype MaximumFreeBytes = 4 * 1024 * 1024;
+// Below this an array is taken from the heap as quickly.
+static constexpr qsizetype SmallestArray = 8 * 1024;
+// An array is not used for a message that fills less than so much of it.
+static constexpr qsizetype LargestWaste = 4;
 
 qint64 MessageBatch::bytes() const
 {
@@ -43,7 +49,7 @@ MessageBatch BatchPool::take()
 
 void BatchPool::give(MessageBatch &&batch)
 {
-    if (batch.block.size() != m_blockSize || !batch.block.isDetached())
+    if (batch.block.size() != m_blockSize || !isSoleOwner(batch.block))
         return;
     batch.clear();
     const std::lock_guard<std::mutex> lock(m_mutex);
@@ -51,6 +57,37 @@ void BatchPool::give(MessageBatch &&batch)
             qBound<size_t>(2, size_t(MaximumFreeBytes / m_blockSize), MaximumFreeBatches);
     if (m_free.size() < maximum)
         m_free.push_back(std::move(batch));
+}
+
+QByteArray BatchPool::takeArray(qsizetype size)
+{
+    if (size < SmallestArray)
+        return {};
+    const std::lock_guard<std::mutex> lock(m_mutex);
+    for (size_t i = m_arrays.size(); i-- > 0;) { // the last one is the warmest
+        const qsizetype capacity = m_arrays[i].capacity();
+        if (capacity < size || capacity / LargestWaste > size)
+            continue;
+        QByteArray array = std::move(m_arrays[i]);
+        m_arrays.erase(m_arrays.begin() + std::ptrdiff_t(i));
+        m_arrayBytes -= capacity;
+        return array;
+    }
+    return {};
+}
+
+void BatchPool::giveArray(QByteArray &&data)
+{
+    const qsizetype capacity = data.capacity();
+    QByteArray array = std::move(data); // freed unlocked
+    if (capacity < SmallestArray || capacity > MaximumFreeBytes || !isSoleOwner(array))
+        return;
+    array.resize(0);
+    const std::lock_guard<std::mutex> lock(m_mutex);
+    if (m_arrayBytes + capacity > MaximumFreeBytes || m_arrays.size() >= MaximumFreeBatches)
+        return;
+    m_arrays.push_back(std::move(array));
+    m_arrayBytes += capacity;
 }
 
 } // namespace QtNamedPipes

@@ -4,19 +4,14 @@
 #ifndef QTNAMEDPIPES_MESSAGEBATCH_H
 #define QTNAMEDPIPES_MESSAGEBATCH_H
 
+#include <QtNamedPipes/namedpipemessagebatch.h>
+
 #include <QtCore/qbytearray.h>
 
 #include <mutex>
 #include <vector>
 
 namespace QtNamedPipes {
-
-/// Where one message lies in a batch's block.
-struct MessageSpan
-{
-    quint32 offset;
-    quint32 size;
-};
 
 /// Whole messages of one read, in order: first \c whole, when there is one, then the spans.
 /// A message becomes a QByteArray of its own only where it is delivered.
@@ -36,7 +31,8 @@ struct MessageBatch
 };
 
 /// Blocks of one size that go round between the workers that fill them and the thread that
-/// delivers them, so that a steady flow touches no fresh memory. Thread-safe.
+/// delivers them, so that a steady flow touches no fresh memory; and the arrays of large messages
+/// that no slot has kept, for the next ones. Thread-safe.
 class BatchPool
 {
 public:
@@ -48,10 +44,17 @@ public:
     /// Gives a batch back; one whose block is shared or of another size is freed.
     void give(MessageBatch &&batch);
 
+    /// An array with room for \a size bytes, and empty; null when there is none.
+    QByteArray takeArray(qsizetype size);
+    /// Keeps the memory of \a data, unless somebody else has it or it is not worth it.
+    void giveArray(QByteArray &&data);
+
 private:
     const qsizetype m_blockSize;
-    std::mutex m_mutex;
+    std::mutex m_mutex; // guards the rest
     std::vector<MessageBatch> m_free;
+    std::vector<QByteArray> m_arrays;
+    qsizetype m_arrayBytes = 0; ///< their capacity
 };
 
 } // namespace QtNamedPipes

@@ -12,10 +12,15 @@ namespace QtNamedPipes {
 static constexpr qsizetype SmallFrame = 4096;
 // The least that is read at once, however small the buffer or the room below a limit.
 static constexpr qsizetype SmallestRead = 4096;
+// After a message as large as this the next may be one, too: little is read into the block then, for
+// what is there has to be copied.
+static constexpr quint32 LargeFrame = 32 * 1024;
+static constexpr qsizetype ReadAfterLarge = 4096;
 
-FrameDecoder::FrameDecoder(qint64 maximumMessageSize)
+FrameDecoder::FrameDecoder(qint64 maximumMessageSize, BatchPool *pool)
     : m_maximum(maximumMessageSize > 0 ? qMin(maximumMessageSize, MaximumFrameSize)
-                                       : MaximumFrameSize)
+                                       : MaximumFrameSize),
+      m_pool(pool)
 {
 }
 
@@ -23,8 +28,10 @@ std::array<FrameDecoder::Region, 2> FrameDecoder::regions(MessageBatch &batch, q
 {
     Q_ASSERT(batch.block.size() >= SmallFrame + FrameHeaderSize);
     const qsizetype blockRoom = batch.block.size() - m_partial.size();
+    const qint64 welcome =
+            m_announced >= LargeFrame ? qMin<qint64>(roughly, ReadAfterLarge) : roughly;
     const qsizetype room =
-            qsizetype(qBound<qint64>(qMin(SmallestRead, blockRoom), roughly, blockRoom));
+            qsizetype(qBound<qint64>(qMin(SmallestRead, blockRoom), welcome, blockRoom));
     Region block { batch.block.data() + m_partial.size(), room };
     if (!m_inAssembly) {
         if (!m_partial.isEmpty())
@@ -60,19 +67,26 @@ bool FrameDecoder::parse(MessageBatch &batch, qsizetype end)
 {
     const char *const bytes = batch.block.constData();
     qsizetype at = 0;
+    quint32 announced = m_announced; // the loop's own: for every small message of a flood
     while (end - at >= FrameHeaderSize) {
-        const quint32 length = qFromBigEndian<quint32>(bytes + at);
-        m_announced = length == NullArrayLength ? 0 : length;
-        if (m_announced > m_maximum)
+        announced = qFromBigEndian<quint32>(bytes + at);
+        if (announced == NullArrayLength)
+            announced = 0;
+        if (announced > m_maximum) {
+            m_announced = announced;
             return false;
-        if (qint64(end) - at - FrameHeaderSize < qint64(m_announced))
+        }
+        const qsizetype begin = at + FrameHeaderSize;
+        if (end - begin < qint64(announced))
             break;
-        batch.spans.push_back({ quint32(at + FrameHeaderSize), m_announced });
-        at += FrameHeaderSize + qsizetype(m_announced);
+        batch.spans.push_back({ quint32(begin), announced });
+        at = begin + qsizetype(announced);
     }
+    m_announced = announced;
     const qsizetype rest = end - at;
     if (rest >= FrameHeaderSize && m_announced > SmallFrame) {
         m_partial = QByteArray();
+        m_leastRoom = batch.block.size();
         beginAssembly(bytes + at + FrameHeaderSize, rest - FrameHeaderSize);
     } else if (rest > 0) {
         m_partial = QByteArray(bytes + at, rest);
@@ -93,7 +107,9 @@ void FrameDecoder::beginAssembly(const char *payload, qsizetype arrived)
 {
     m_inAssembly = true;
     m_arrived = arrived;
-    m_assembly = QByteArray(payload, arrived);
+    if (m_pool)
+        m_assembly = m_pool->takeArray(qsizetype(m_announced));
+    m_assembly.append(payload, arrived);
     growAssembly();
 }
 
@@ -101,8 +117,9 @@ void FrameDecoder::growAssembly()
 {
     if (m_arrived < m_assembly.size())
         return;
-    const qint64 room =
-            qMin<qint64>(m_announced, qMax<qint64>(2 * qint64(m_arrived), 2 * SmallFrame));
+    const qint64 room = qMin<qint64>(m_announced,
+                                     qMax<qint64>(qMax<qint64>(2 * m_arrived, m_leastRoom),
+                                                  m_assembly.capacity()));
     m_assembly.resize(qsizetype(room));
 }
 

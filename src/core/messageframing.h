@@ -32,8 +32,8 @@ inline void writeFrameHeader(char *to, qsizetype messageSize)
 class FrameDecoder
 {
 public:
-    /// \a maximumMessageSize 0: no limit but the wire's.
-    explicit FrameDecoder(qint64 maximumMessageSize);
+    /// \a maximumMessageSize 0: no limit but the wire's. \a pool may be null.
+    explicit FrameDecoder(qint64 maximumMessageSize, BatchPool *pool = nullptr);
 
     struct Region
     {
@@ -62,10 +62,12 @@ private:
     void growAssembly();
 
     const qint64 m_maximum;
+    BatchPool *const m_pool;
     quint32 m_announced = 0;
     QByteArray m_partial; ///< the beginning of a small frame, copied in front of the next read
     QByteArray m_assembly; ///< a large message; its size is the room that it has at the moment
     qsizetype m_arrived = 0; ///< bytes of it that are there
+    qsizetype m_leastRoom = 0; ///< made for it at once, whatever its header announces
     bool m_inAssembly = false;
 };
 

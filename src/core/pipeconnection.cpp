@@ -27,17 +27,8 @@ static constexpr qint64 CorkLimit = 64 * 1024;
 // asyncWrite() returns at once: a thread that finds ever more to send leaves it to a worker.
 static constexpr int PumpRounds = 8;
 static constexpr std::chrono::seconds SendPendingDeadline { 5 };
-// Lists that a burst has made larger than this are freed when they are empty.
-static constexpr qsizetype KeptCapacity = 64;
-
-template<typename T>
-static void emptyList(QList<T> &list)
-{
-    if (list.capacity() > KeptCapacity)
-        list = QList<T>();
-    else
-        list.clear();
-}
+// A queue that a burst has made larger than this is given back when it is empty.
+static constexpr qsizetype KeptCapacity = 16;
 
 PipeConnection::Entry::~Entry()
 {
@@ -198,11 +189,15 @@ bool PipeConnection::write(const QByteArray &data, const QVariant &cookie, bool 
                               .arg(m_bytesToWrite) });
         return false;
     }
-    m_queue.append({ data, cookie, isBroadcast });
+    if (m_queue.capacity() == 0)
+        m_queue = m_hub->spareQueues().take();
+    m_queue.emplaceBack(data, cookie, isBroadcast);
     m_bytesToWrite += size;
     ++m_messagesToWrite;
     if (isCorkedHere() && m_corkedBytes + size < CorkLimit)
         m_corkedBytes += size;
+    else if (isBroadcast)
+        postPump();
     else
         startPump(entry);
     return true;
@@ -548,6 +543,33 @@ void PipeConnection::startPump(Entry &entry)
     pump(entry);
 }
 
+/// A worker sends what is queued by then: many messages to many connections are told to the system
+/// once for each connection, and the caller does not wait for it.
+void PipeConnection::postPump()
+{
+    class StartPumpTask final : public EngineTask
+    {
+    public:
+        explicit StartPumpTask(std::shared_ptr<PipeConnection> connection)
+            : m_connection(std::move(connection))
+        {
+        }
+        void run() override
+        {
+            Entry entry(*m_connection);
+            m_connection->m_pumpPosted = false;
+            m_connection->startPump(entry);
+        }
+
+    private:
+        const std::shared_ptr<PipeConnection> m_connection;
+    };
+
+    if (m_writing || std::exchange(m_pumpPosted, true))
+        return; // who sends, or will send, finds it
+    m_hub->engine().post(std::make_shared<StartPumpTask>(shared_from_this()));
+}
+
 /// Hands the queue to the endpoint until it is empty or an operation is pending. The caller has
 /// m_writing.
 void PipeConnection::pump(Entry &entry)
@@ -608,15 +630,19 @@ bool PipeConnection::applyProgress(Entry &entry, const WriteProgress &progress)
         return false;
     const bool tell = m_hub->wantsMessageSent() && !m_closedDelivered;
     qint64 bytes = 0;
+    OutgoingMessage *const sent = m_out.data() + m_outDone;
+    SpareArrays::List spares;
+    spares.reserve(qMin<size_t>(size_t(progress.accepted), SpareArrays::MostInList));
     for (int i = 0; i < progress.accepted; ++i) {
-        OutgoingMessage &message = m_out[m_outDone++];
-        bytes += message.data.size();
+        bytes += sent[i].data.size();
         if (tell)
-            m_sentCookies.append(std::move(message.cookie));
+            m_sentCookies.append(std::move(sent[i].cookie));
         else
-            entry.discard(std::move(message.cookie));
-        message = {};
+            entry.discard(std::move(sent[i].cookie));
+        SpareArrays::add(spares, std::exchange(sent[i].data, QByteArray()));
     }
+    m_outDone += progress.accepted;
+    m_hub->spareArrays().give(spares);
     if (progress.accepted > 0) {
         m_bytesToWrite -= bytes;
         m_messagesToWrite -= progress.accepted;
@@ -631,7 +657,9 @@ bool PipeConnection::applyProgress(Entry &entry, const WriteProgress &progress)
     if (progress.status == WriteProgress::Done) {
         Q_ASSERT(m_outDone == m_out.size());
         m_outDone = 0;
-        emptyList(m_out);
+        m_out.clear();
+        if (m_out.capacity() > KeptCapacity)
+            m_hub->spareQueues().give(m_out);
         return true;
     }
     m_writing = false;

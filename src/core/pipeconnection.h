@@ -6,6 +6,7 @@
 
 #include "core/deliverybudget.h"
 #include "core/pipetransport.h"
+#include "core/spares.h"
 
 #include <QtCore/qlist.h>
 #include <QtCore/qobject.h>
@@ -29,7 +30,16 @@ class ConnectionFace
 public:
     virtual ~ConnectionFace() = default;
     virtual void opened() = 0;
+    /// Who listens to what; asked for each run of messages.
+    struct Listeners
+    {
+        bool toMessages = true;
+        bool toBatches = false;
+    };
+    virtual Listeners listeners() const = 0;
     virtual void messageReceived(const QVariant &cookie, const QByteArray &data) = 0;
+    /// Messages that nobody has asked for by read(), several at once; valid during the call.
+    virtual void messageBatchReceived(const NamedPipeMessageBatch &messages) = 0;
     virtual void messageSent(const QVariant &cookie) = 0;
     /// Client side: a message that was taken and will not be sent any more.
     virtual void messageNotSent(const QVariant &cookie) = 0;
@@ -129,6 +139,7 @@ public:
 private:
     enum class State { Opening, Open, Draining, Closing, Closed };
     using Lock = std::unique_lock<std::mutex>;
+    static constexpr int FirstBatchSize = 16;
 
     /// The way in: holds the mutex; when it is released, tells the hub what has happened and lets
     /// go of what must not be destroyed under the mutex, for the destructor may be the user's.
@@ -172,6 +183,7 @@ private:
     bool hasUnsent() const { return m_messagesToWrite > 0; }
     bool isCorkedHere() const;
     void startPump(Entry &entry);
+    void postPump();
     void pump(Entry &entry);
     bool applyProgress(Entry &entry, const WriteProgress &progress);
     void dropUnsent(Entry &entry);
@@ -182,8 +194,11 @@ private:
     bool deliverMessages(Entry &entry, DeliveryBudget *budget, int *quantum);
     void deliverClosed(Entry &entry);
     bool hasNextMessage();
-    void nextMessage(QByteArray *data);
+    bool nextBatch();
+    void nextMessage(QByteArray *data, SpareArrays::List &spares);
     bool takeCookie(QVariant *cookie);
+    bool mayDeliverBatch() const;
+    int deliverBatch(const ConnectionFace::Listeners &listeners);
     void settleDelivered(Entry &entry);
     void dropUndelivered(Entry &entry);
     template<typename Emission>
@@ -224,6 +239,7 @@ private:
     bool m_paused = false; ///< past the limit; until half of it is delivered
 
     bool m_writing = false; ///< a thread is in pump(), or a startWrite() is outstanding
+    bool m_pumpPosted = false; ///< a worker will call startPump()
     QList<OutgoingMessage> m_queue; ///< taken by write() and not yet handed to the endpoint
     QList<OutgoingMessage> m_out; ///< what the endpoint is sending; stays put meanwhile
     qsizetype m_outDone = 0;
@@ -249,6 +265,9 @@ private:
     std::vector<MessageBatch> m_taken;
     size_t m_takenIndex = 0;
     size_t m_spanIndex = 0;
+    int m_toldInBatch =
+            0; ///< so many of the next messages were in a messageBatchReceived() already
+    int m_batchSize = FirstBatchSize; ///< of the next one: as many as slots are quick
     qint64 m_deliveredBytes = 0; ///< delivered and not yet subtracted from m_pendingBytes
     qint64 m_deliveredMessages = 0;
 };

@@ -22,31 +22,27 @@ static constexpr int KeptErrors = 1024;
 // A worker sends what its slots have written, and settles what they have taken, at least so often.
 static constexpr auto WorkerSlice = std::chrono::microseconds(1500);
 
+// One emission of a batch has at most so many messages, and should not take longer than that.
+static constexpr int MostInBatch = 4096;
+static constexpr auto LongForBatch = std::chrono::microseconds(400);
+
 // The connection whose batch this thread is delivering, while more of the batch is to come:
 // its replies wait for each other. Only its own: a slow slot delays nobody else's messages.
 static thread_local PipeConnection *corkedConnection = nullptr;
-
-/// True when nobody else has the bytes any more. QByteArray::isDetached() asks the same, but
-/// without the acquire that lets them be written over after another thread has been the last to
-/// read them.
-static bool isSoleOwner(QByteArray &data)
-{
-    const auto *const header = data.data_ptr().d_ptr();
-    return header && header->ref_.loadAcquire() == 1;
-}
 
 /// Corks a connection on this thread until its end, or until uncork().
 class PipeConnection::Cork
 {
 public:
-    Cork() : m_outer(corkedConnection) { }
-    ~Cork() { corkedConnection = m_outer; }
+    Cork() : m_current(corkedConnection), m_outer(m_current) { }
+    ~Cork() { m_current = m_outer; }
     Cork(const Cork &) = delete;
     Cork &operator=(const Cork &) = delete;
 
-    void set(PipeConnection *connection) { corkedConnection = connection; }
+    void set(PipeConnection *connection) { m_current = connection; }
 
 private:
+    PipeConnection *&m_current; // a thread's variable is looked up once
     PipeConnection *const m_outer;
 };
 
@@ -124,11 +120,13 @@ bool PipeConnection::deliver(DeliveryBudget *budget, int quantum)
         if (--m_deliverDepth == 0 && (m_closedDelivered || m_hub->isSilent()))
             face = std::move(m_face);
     });
+    bool isFirst = true; // who was first in line does not go to its end for nothing
     while (!m_hub->isSilent() && !m_closedDelivered) {
         if (m_hasOpened && !m_openedDelivered && m_errorsBeforeOpened == 0) {
             m_openedDelivered = true;
             emitUnlocked(entry, [this] { m_face->opened(); });
-        } else if (quantum <= 0 || (budget && budget->isSpent())) {
+        } else if (!std::exchange(isFirst, false)
+                   && (quantum <= 0 || (budget && budget->isSpent()))) {
             return true;
         } else if (deliverPrompt(entry)) {
             --quantum;
@@ -183,16 +181,27 @@ bool PipeConnection::deliverMessages(Entry &entry, DeliveryBudget *budget, int *
     {
         Cork cork;
         QByteArray data;
+        SpareArrays::List spares = m_hub->spareArrays().take();
         QVariant cookie;
-        while (hasNextMessage() && takeCookie(&cookie)) {
-            nextMessage(&data);
-            cork.set(hasNextMessage() ? this : nullptr);
-            emitGuarded([&] { m_face->messageReceived(cookie, data); });
-            --*quantum;
+        const auto listeners = m_face->listeners();
+        while (hasNextMessage()) {
+            if (listeners.toBatches && m_toldInBatch == 0 && mayDeliverBatch()) {
+                cork.set(this);
+                *quantum -= deliverBatch(listeners);
+            } else if (takeCookie(&cookie)) {
+                nextMessage(&data, spares);
+                cork.set(hasNextMessage() ? this : nullptr);
+                emitGuarded([&] { m_face->messageReceived(cookie, data); });
+                --*quantum;
+            } else {
+                break;
+            }
             if (*quantum <= 0 || m_hub->isSilent() || !m_continueDelivery
                 || (budget && budget->isSpent()))
                 break;
         }
+        m_hub->spareArrays().give(spares);
+        m_hub->engine().pool().giveArray(std::move(data));
     }
     entry.lock();
     startPump(entry);
@@ -206,8 +215,15 @@ bool PipeConnection::deliverMessages(Entry &entry, DeliveryBudget *budget, int *
     return false;
 }
 
-/// Goes on to the next batch that has a message left; what is used up goes back to the pool.
 bool PipeConnection::hasNextMessage()
+{
+    if (m_takenIndex < m_taken.size() && m_spanIndex < m_taken[m_takenIndex].spans.size())
+        return true;
+    return nextBatch();
+}
+
+/// Goes on to the next batch that has a message left; what is used up goes back to the pool.
+bool PipeConnection::nextBatch()
 {
     while (m_takenIndex < m_taken.size()) {
         MessageBatch &batch = m_taken[m_takenIndex];
@@ -220,13 +236,75 @@ bool PipeConnection::hasNextMessage()
     return false;
 }
 
+/// Asked-for messages come one by one, each with its cookie.
+bool PipeConnection::mayDeliverBatch() const
+{
+    return m_hub->readsContinuously() && m_requestCount.load(std::memory_order_acquire) == 0;
+}
+
+/// Tells of the next messages as one batch. Returns how many are delivered by that: none when they
+/// are to be told one by one, too.
+int PipeConnection::deliverBatch(const ConnectionFace::Listeners &listeners)
+{
+    // Held here: a slot with an event loop may use up what is taken, and take more.
+    MessageBatch held;
+    const MessageSpan *spans = nullptr;
+    int count = 1;
+    {
+        MessageBatch &batch = m_taken[m_takenIndex];
+        const size_t left = batch.spans.size() - m_spanIndex;
+        if (batch.hasWhole) {
+            held.block = batch.whole;
+            held.spans.push_back({ 0, quint32(held.block.size()) });
+            if (!listeners.toMessages) {
+                batch.hasWhole = false;
+                batch.whole = QByteArray();
+            }
+            spans = held.spans.data();
+        } else if (!listeners.toMessages && left <= size_t(m_batchSize)) {
+            count = int(left);
+            held = std::exchange(batch, MessageBatch());
+            spans = held.spans.data() + std::exchange(m_spanIndex, 0);
+        } else {
+            count = int(qMin(left, size_t(m_batchSize)));
+            held.block = batch.block;
+            const auto first = batch.spans.begin() + std::ptrdiff_t(m_spanIndex);
+            held.spans.assign(first, first + count);
+            if (!listeners.toMessages)
+                m_spanIndex += size_t(count);
+            spans = held.spans.data();
+        }
+    }
+    if (listeners.toMessages) {
+        m_toldInBatch = count;
+    } else {
+        m_deliveredMessages += count;
+        for (int i = 0; i < count; ++i)
+            m_deliveredBytes += spans[i].size;
+    }
+    const auto began = Clock::now();
+    emitGuarded([&] { m_face->messageBatchReceived({ held.block.constData(), spans, count }); });
+    const auto took = Clock::now() - began;
+    if (took > LongForBatch)
+        m_batchSize = qMax(m_batchSize / 2, 1);
+    else if (took < LongForBatch / 4 && count == m_batchSize)
+        m_batchSize = qMin(2 * m_batchSize, MostInBatch);
+    BatchPool &pool = m_hub->engine().pool();
+    if (held.block.size() == pool.blockSize())
+        pool.give(std::move(held));
+    else
+        pool.giveArray(std::move(held.block));
+    return listeners.toMessages ? 0 : count;
+}
+
 /// The next message as a QByteArray of its own: the one that \a data holds when no slot has kept
 /// it.
-void PipeConnection::nextMessage(QByteArray *data)
+void PipeConnection::nextMessage(QByteArray *data, SpareArrays::List &spares)
 {
     MessageBatch &batch = m_taken[m_takenIndex];
     if (batch.hasWhole) {
         batch.hasWhole = false;
+        m_hub->engine().pool().giveArray(std::move(*data));
         *data = std::exchange(batch.whole, QByteArray());
     } else {
         const MessageSpan span = batch.spans[m_spanIndex++];
@@ -234,14 +312,15 @@ void PipeConnection::nextMessage(QByteArray *data)
         if (span.offset == 0 && batch.spans.size() == 1 && size > batch.block.size() / 2) {
             *data = std::exchange(batch.block, QByteArray()); // it fills most of the block
             data->truncate(size);
-        } else if (size > 0 && isSoleOwner(*data) && data->capacity() >= size
-                   && data->capacity() <= 2 * size + 512) {
-            data->resize(size);
-            std::memcpy(data->data(), batch.block.constData() + span.offset, size_t(size));
+        } else if (size == 0) {
+            *data = QByteArray("", 0); // empty, not null
         } else {
-            *data = QByteArray(batch.block.constData() + span.offset, size);
+            SpareArrays::renew(data, size, spares);
+            std::memcpy(data->data(), batch.block.constData() + span.offset, size_t(size));
         }
     }
+    if (m_toldInBatch > 0)
+        --m_toldInBatch;
     ++m_deliveredMessages;
     m_deliveredBytes += data->size();
 }
@@ -249,17 +328,18 @@ void PipeConnection::nextMessage(QByteArray *data)
 /// Whether the next message may be delivered, and with which cookie.
 bool PipeConnection::takeCookie(QVariant *cookie)
 {
-    QVariant next; // changes places with the last one, which is destroyed unlocked
-    bool isAsked = false;
-    if (m_requestCount.load(std::memory_order_acquire) > 0) {
-        const Lock lock(m_mutex);
-        isAsked = !m_requests.isEmpty();
-        if (isAsked)
-            next = m_requests.takeFirst();
-        m_requestCount.store(int(m_requests.size()), std::memory_order_release);
+    if (m_requestCount.load(std::memory_order_acquire) == 0) {
+        if (cookie->isValid())
+            *cookie = QVariant();
+        return m_hub->readsContinuously();
     }
-    if (isAsked || cookie->isValid())
-        cookie->swap(next);
+    QVariant next; // changes places with the last one, which is destroyed unlocked
+    const Lock lock(m_mutex);
+    const bool isAsked = !m_requests.isEmpty();
+    if (isAsked)
+        next = m_requests.takeFirst();
+    m_requestCount.store(int(m_requests.size()), std::memory_order_release);
+    cookie->swap(next);
     return isAsked || m_hub->readsContinuously();
 }
 
@@ -275,6 +355,7 @@ void PipeConnection::dropUndelivered(Entry &entry)
     m_taken.clear();
     m_takenIndex = 0;
     m_spanIndex = 0;
+    m_toldInBatch = 0;
     m_inbox.clear();
     m_pendingMessages = 0;
     m_pendingBytes = 0;

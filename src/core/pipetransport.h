@@ -44,10 +44,22 @@ struct PeerIdentity
 /// One message on its way out.
 struct OutgoingMessage
 {
+    OutgoingMessage(const QByteArray &bytes, const QVariant &tag, bool broadcast)
+        : data(bytes),
+          cookie(tag),
+          isBroadcast(broadcast)
+    {
+    }
     QByteArray data;
     QVariant cookie;
-    bool isBroadcast = false;
+    bool isBroadcast;
 };
+
+} // namespace QtNamedPipes
+
+Q_DECLARE_TYPEINFO(QtNamedPipes::OutgoingMessage, Q_RELOCATABLE_TYPE);
+
+namespace QtNamedPipes {
 
 /// How far a write has come.
 struct WriteProgress

@@ -31,7 +31,7 @@ EpollEndpoint::EpollEndpoint(std::shared_ptr<EpollEngine> engine, UnixFd fd,
     : m_engine(std::move(engine)),
       m_peer(peer),
       m_fd(std::move(fd)),
-      m_decoder(m_engine->maximumMessageSize())
+      m_decoder(m_engine->maximumMessageSize(), &m_engine->pool())
 {
 }
 

@@ -25,10 +25,10 @@ static QString errorName(NamedPipe::Error error)
 
 QString FakeEvent::line() const
 {
-    static const char *const names[] = { "ready", "server error", "opened", "message",
+    static const char *const names[] = { "ready", "server error", "opened", "message", "batched",
                                          "sent",  "notSent",      "error",  "closed" };
     QString line = QLatin1String(names[kind]);
-    if (kind == Message)
+    if (kind == Message || kind == InBatch)
         line += u' ' + QString::fromLatin1(data.left(40));
     if (cookie.isValid())
         line += QStringLiteral(" #") + cookie.toString();
@@ -156,6 +156,12 @@ public:
     void messageReceived(const QVariant &cookie, const QByteArray &data) override
     {
         m_log->add({ FakeEvent::Message, m_id, cookie, data, {}, {} });
+    }
+    Listeners listeners() const override { return m_log->listeners; }
+    void messageBatchReceived(const NamedPipeMessageBatch &messages) override
+    {
+        for (const QByteArrayView message : messages)
+            m_log->add({ FakeEvent::InBatch, m_id, {}, message.toByteArray(), {}, {} });
     }
     void messageSent(const QVariant &cookie) override
     {

@@ -15,7 +15,7 @@ namespace QtNamedPipes {
 /// One call of a face, or of the hub's owner.
 struct FakeEvent
 {
-    enum Kind { Ready, ServerError, Opened, Message, Sent, NotSent, Error, Closed };
+    enum Kind { Ready, ServerError, Opened, Message, InBatch, Sent, NotSent, Error, Closed };
     Kind kind = Ready;
     quint64 id = 0; ///< of the connection; 0: the server's own
     QVariant cookie;
@@ -37,12 +37,13 @@ public:
     void add(const FakeEvent &event);
 
     QList<FakeEvent> events() const;
-    /// "opened", "message data" or "message data #cookie", "sent #cookie", "notSent #cookie", "error Code", "closed";
+    /// "opened", "batched data", "message data" or "message data #cookie", "sent #cookie", "notSent #cookie", "error Code", "closed";
     /// of one connection, or of all and the server.
     QStringList lines(quint64 id) const;
     QStringList lines() const;
     int count(FakeEvent::Kind kind, quint64 id = 0) const; ///< id 0: of all
     QList<QByteArray> messages(quint64 id) const;
+    ConnectionFace::Listeners listeners; ///< as if signals were connected
     void clear(); ///< the past still counts for the checks
 
     /// The connection \a id is not there yet.

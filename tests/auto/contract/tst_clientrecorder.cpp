@@ -182,7 +182,7 @@ void tst_ClientRecorder::secondAnswerForACookieIsSeen()
     QCOMPARE(witness->violations(), QStringList());
     Q_EMIT open->messageNotSent(1);
     QVERIFY(reports(u"cookie 1 again"_s));
-    const int before = witness->violations().size();
+    const qsizetype before = witness->violations().size();
     witness->allowRepeatedCookies();
     Q_EMIT open->messageNotSent(1);
     QCOMPARE(witness->violations().size(), before);

@@ -230,7 +230,7 @@ void tst_ConnectionHub::quietConnectionIsHeardAmongFlooders()
     }
     QVERIFY2(before <= 2 * 128, qPrintable(QString::number(before)));
     QCOMPARE(server.log->count(FakeEvent::Message), 20'001);
-    for (quint64 id : { 1, 2 }) {
+    for (quint64 id : { 1u, 2u }) {
         const QList<QByteArray> messages = server.log->messages(id);
         for (int i = 0; i < messages.size(); ++i)
             QCOMPARE(numberOf(messages.at(i)), i);

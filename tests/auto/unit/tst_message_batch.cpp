@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 
 #include "core/messagebatch.h"
+#include "core/spares.h"
 
 #include <QtTest/QtTest>
 
@@ -27,6 +28,10 @@ private Q_SLOTS:
     void givenBatchHoldsNothingOfItsMessages();
     void poolKeepsABoundedNumber();
     void poolServesManyThreads();
+    void givenArrayIsTakenForMessagesThatFillIt();
+    void arrayThatSomebodyHasIsNotTaken();
+    void arraysAreBounded();
+    void sparesKeepWhatListsHave();
 };
 
 void tst_MessageBatch::countsWhatItHolds()
@@ -163,6 +168,98 @@ void tst_MessageBatch::poolServesManyThreads()
     for (std::thread &thread : threads)
         thread.join();
     QCOMPARE(mixedUp.load(), 0);
+}
+
+void tst_MessageBatch::givenArrayIsTakenForMessagesThatFillIt()
+{
+    BatchPool pool(1000);
+    QVERIFY(pool.takeArray(100'000).isNull());
+    QByteArray array(100'000, 'x');
+    const char *const bytes = array.constData();
+    pool.giveArray(std::move(array));
+    QVERIFY(pool.takeArray(200'000).isNull()); // it has no room
+    QVERIFY(pool.takeArray(10'000).isNull()); // most of it would be wasted
+    const QByteArray again = pool.takeArray(90'000);
+    QCOMPARE(again.constData(), bytes);
+    QVERIFY(again.isEmpty());
+    QVERIFY(again.capacity() >= 100'000);
+    QVERIFY(pool.takeArray(90'000).isNull());
+    pool.giveArray(QByteArray(100, 'x')); // not worth it
+    QVERIFY(pool.takeArray(100).isNull());
+    pool.giveArray(QByteArray());
+}
+
+void tst_MessageBatch::arrayThatSomebodyHasIsNotTaken()
+{
+    BatchPool pool(1000);
+    QByteArray array(100'000, 'x');
+    const QByteArray kept = array;
+    pool.giveArray(std::move(array));
+    QVERIFY(pool.takeArray(100'000).isNull());
+    QCOMPARE(kept, QByteArray(100'000, 'x'));
+    static const char raw[20'000] = {};
+    pool.giveArray(QByteArray::fromRawData(raw, sizeof raw));
+    QVERIFY(pool.takeArray(20'000).isNull());
+}
+
+void tst_MessageBatch::arraysAreBounded()
+{
+    BatchPool pool(1000);
+    pool.giveArray(QByteArray(64 * 1024 * 1024, Qt::Uninitialized));
+    QVERIFY(pool.takeArray(64 * 1024 * 1024).isNull());
+    for (int i = 0; i < 1000; ++i)
+        pool.giveArray(QByteArray(1024 * 1024, Qt::Uninitialized));
+    qint64 bytes = 0;
+    for (QByteArray array; !(array = pool.takeArray(1024 * 1024)).isNull();)
+        bytes += array.capacity();
+    QVERIFY2(bytes > 0 && bytes <= 4 * 1024 * 1024 + 1024, qPrintable(QString::number(bytes)));
+    for (int i = 0; i < 1000; ++i)
+        pool.giveArray(QByteArray(10'000, Qt::Uninitialized));
+    int count = 0;
+    while (!pool.takeArray(10'000).isNull())
+        ++count;
+    QVERIFY2(count > 0 && count <= 32, qPrintable(QString::number(count)));
+}
+
+void tst_MessageBatch::sparesKeepWhatListsHave()
+{
+    Spares<SpareArrays::List> spares;
+    QVERIFY(spares.take().empty());
+    SpareArrays::List list;
+    QByteArray kept(100, 'k');
+    SpareArrays::add(list, QByteArray(kept)); // somebody has it
+    SpareArrays::add(list, QByteArray(1'000'000, 'x')); // not worth it
+    QVERIFY(list.empty());
+    QByteArray array(100, 'x');
+    const char *const bytes = array.constData();
+    SpareArrays::add(list, std::move(array));
+    QCOMPARE(list.size(), size_t(1));
+    spares.give(list);
+    QVERIFY(list.empty());
+    list = spares.take();
+    QByteArray data = kept;
+    SpareArrays::renew(&data, 90, list);
+    QCOMPARE(data.constData(), bytes);
+    QCOMPARE(data.size(), 90);
+    QVERIFY(list.empty());
+    SpareArrays::renew(&data, 100, list); // the same one again
+    QCOMPARE(data.constData(), bytes);
+    const QByteArray copy = data;
+    SpareArrays::renew(&data, 100, list); // a slot has kept it
+    QVERIFY(data.constData() != copy.constData());
+    QCOMPARE(data.size(), 100);
+    QCOMPARE(kept, QByteArray(100, 'k'));
+    for (int i = 0; i < 1000; ++i) {
+        SpareArrays::add(list, QByteArray(100, 'x'));
+        QVERIFY(list.size() <= SpareArrays::MostInList);
+    }
+    for (int i = 0; i < 1000; ++i) {
+        SpareArrays::List more(1);
+        spares.give(more);
+    }
+    int lists = 0;
+    for (; spares.take().capacity() > 0; ++lists) { }
+    QVERIFY2(lists > 0 && lists <= 64, qPrintable(QString::number(lists)));
 }
 
 QTEST_GUILESS_MAIN(tst_MessageBatch)

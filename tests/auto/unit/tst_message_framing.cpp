@@ -32,6 +32,8 @@ private Q_SLOTS:
     void limitIsKept();
     void messagesBeforeATooLargeOneAreThere();
     void hostileHeaderAllocatesNothing();
+    void largeMessagesUseMemoryAgain();
+    void littleIsReadBeyondALargeMessage();
     void memoryGrowsWithWhatArrived();
     void roughlyIsKeptAndNeverStarves();
     void smallMessagesStayWhereTheyWereRead();
@@ -71,8 +73,8 @@ class Reader
 {
 public:
     explicit Reader(qint64 maximum = 0, qsizetype blockSize = BlockSize)
-        : decoder(maximum),
-          m_pool(blockSize)
+        : m_pool(blockSize),
+          decoder(maximum, &m_pool)
     {
     }
 
@@ -92,8 +94,11 @@ public:
         }
         const bool ok = decoder.consume(batch, taken);
         batches += batch.isEmpty() ? 0 : 1;
-        if (batch.hasWhole)
-            messages.append(batch.whole);
+        if (batch.hasWhole) {
+            const QByteArray &whole = batch.whole;
+            messages.append(QByteArray(whole.constData(), whole.size()));
+            m_pool.giveArray(std::exchange(batch.whole, QByteArray()));
+        }
         for (const MessageSpan &span : batch.spans)
             messages.append(QByteArray(batch.block.constData() + span.offset, span.size));
         m_pool.give(std::move(batch));
@@ -113,13 +118,14 @@ public:
         return true;
     }
 
+private:
+    BatchPool m_pool;
+
+public:
     FrameDecoder decoder;
     QList<QByteArray> messages;
     int batches = 0;
     qsizetype offered = 0;
-
-private:
-    BatchPool m_pool;
 };
 
 } // namespace
@@ -282,6 +288,36 @@ void tst_MessageFraming::hostileHeaderAllocatesNothing()
         QVERIFY(readers.back()->decoder.isInsideFrame());
     }
     QVERIFY(ProcessFacts::residentBytes() - before < 64 * 1024 * 1024);
+}
+
+void tst_MessageFraming::largeMessagesUseMemoryAgain()
+{
+    Reader reader;
+    QVERIFY(reader.readAll(frame(payload(1'000'000, 1))));
+    // Now there is an array with room for the whole of the next one: it is read in one go.
+    const QByteArray second = frame(payload(900'000, 2));
+    qsizetype at = reader.read(second.constData(), second.size());
+    QVERIFY(at > 0 && at < 20'000);
+    at += reader.read(second.constData() + at, second.size() - at);
+    QCOMPARE(at, second.size());
+    // One with an announced size beyond it grows as ever, and one much smaller has its own.
+    QVERIFY(reader.readAll(frame(payload(3'000'000, 3)) + frame(payload(9'000, 4))));
+    QCOMPARE(reader.messages,
+             QList<QByteArray>({ payload(1'000'000, 1), payload(900'000, 2), payload(3'000'000, 3),
+                                 payload(9'000, 4) }));
+}
+
+void tst_MessageFraming::littleIsReadBeyondALargeMessage()
+{
+    Reader reader(0, 256 * 1024);
+    reader.read("", 0);
+    QCOMPARE(reader.offered, 256 * 1024);
+    QVERIFY(reader.readAll(frame(payload(300'000))));
+    reader.read("", 0);
+    QVERIFY2(reader.offered <= 8 * 1024, qPrintable(QString::number(reader.offered)));
+    QVERIFY(reader.readAll(frame("small"_ba)));
+    reader.read("", 0); // and all is as before
+    QCOMPARE(reader.offered, 256 * 1024);
 }
 
 void tst_MessageFraming::memoryGrowsWithWhatArrived()

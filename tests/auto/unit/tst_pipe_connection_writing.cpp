@@ -255,21 +255,27 @@ void tst_PipeConnectionWriting::dataIsSharedAndMayBeChangedByTheCaller()
 
 void tst_PipeConnectionWriting::repliesOfOneBatchGoOutTogether()
 {
-    FakeServer server;
-    QVERIFY(server.start());
-    const auto client = server.openClient();
-    const auto connection = server.connection();
-    server.log->hook = [&](const FakeEvent &event) {
-        if (event.kind == FakeEvent::Message)
-            QVERIFY(connection->write(event.data, {}, false));
-    };
-    QList<QByteArray> messages;
-    for (int i = 0; i < 100; ++i)
-        messages.append(numbered(i));
-    QVERIFY(client->receive(messages));
-    server.deliver();
-    QCOMPARE(client->written(), messages);
-    QCOMPARE(client->writes(), QList<int>({ 100 }));
+    // A slice of delivery ends after 1.5 ms, and the batch is cut there: on a busy machine this may
+    // happen once or twice.
+    QList<int> writes;
+    for (int attempt = 0; attempt < 5 && writes.size() != 1; ++attempt) {
+        FakeServer server;
+        QVERIFY(server.start());
+        const auto client = server.openClient();
+        const auto connection = server.connection();
+        server.log->hook = [&](const FakeEvent &event) {
+            if (event.kind == FakeEvent::Message)
+                QVERIFY(connection->write(event.data, {}, false));
+        };
+        QList<QByteArray> messages;
+        for (int i = 0; i < 100; ++i)
+            messages.append(numbered(i));
+        QVERIFY(client->receive(messages));
+        server.deliver();
+        QCOMPARE(client->written(), messages);
+        writes = client->writes();
+    }
+    QCOMPARE(writes, QList<int>({ 100 }));
 }
 
 void tst_PipeConnectionWriting::largeRepliesAreNotHeldBack()

@@ -1,0 +1,100 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+#ifndef QTNAMEDPIPES_SPARES_H
+#define QTNAMEDPIPES_SPARES_H
+
+#include <QtCore/qbytearray.h>
+
+#include <mutex>
+#include <vector>
+
+namespace QtNamedPipes {
+
+/// True when nobody else has the bytes any more. QByteArray::isDetached() asks the same, but
+/// without the acquire that lets them be written over after another thread has been the last to
+/// read them.
+inline bool isSoleOwner(QByteArray &data)
+{
+    const auto *const header = data.data_ptr().d_ptr();
+    return header && header->ref_.loadAcquire() == 1;
+}
+
+/// Lists that go round with the memory they have, so that a steady flow allocates nothing: the lock
+/// is taken once for many messages. Thread-safe.
+template<typename T>
+class Spares
+{
+public:
+    /// A list that was given back, or an empty one.
+    T take()
+    {
+        T list;
+        const std::lock_guard<std::mutex> lock(m_mutex);
+        if (!m_lists.empty()) {
+            list.swap(m_lists.back());
+            m_lists.pop_back();
+        }
+        return list;
+    }
+
+    /// Gives \a list back; it is empty afterwards.
+    void give(T &list)
+    {
+        T given;
+        given.swap(list);
+        if (given.capacity() == 0 || size_t(given.capacity()) > MostInList)
+            return;
+        const std::lock_guard<std::mutex> lock(m_mutex);
+        if (m_lists.size() < MostLists)
+            m_lists.push_back(std::move(given));
+    }
+
+private:
+    static constexpr size_t MostLists = 64;
+    static constexpr size_t MostInList = 512;
+
+    std::mutex m_mutex;
+    std::vector<T> m_lists;
+};
+
+/// Small messages that were sent, for small ones that come: a server that answers with what it gets
+/// would otherwise allocate and free once for each.
+struct SpareArrays
+{
+    using List = std::vector<QByteArray>;
+    static constexpr size_t MostInList = 64;
+
+    /// Puts \a data into \a list when that is worth it.
+    static void add(List &list, QByteArray &&data)
+    {
+        if (list.size() < MostInList && data.capacity() <= LargestArray && isSoleOwner(data))
+            list.push_back(std::move(data));
+    }
+
+    /// Makes \a data an array of \a size bytes that nobody else has, of any content: the same one,
+    /// one of \a list, or a new one.
+    static void renew(QByteArray *data, qsizetype size, List &list)
+    {
+        const auto fits = [size](QByteArray &array) {
+            return isSoleOwner(array) && array.capacity() >= size
+                    && array.capacity() <= 2 * size + 512;
+        };
+        if (!fits(*data)) {
+            if (!list.empty() && fits(list.back())) {
+                *data = std::move(list.back());
+                list.pop_back();
+            } else {
+                *data = QByteArray(size, Qt::Uninitialized);
+            }
+        }
+        if (data->size() != size)
+            data->resize(size);
+    }
+
+    static constexpr qsizetype LargestArray = 2048;
+};
+
+} // namespace QtNamedPipes
+
+#endif // QTNAMEDPIPES_SPARES_H
