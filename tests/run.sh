@@ -4,15 +4,18 @@
 #
 # Builds and runs the tests, from nothing: installs what is missing, configures, builds, runs, counts.
 #
-# usage: tests/run.sh [--native] [--sanitizers] [--windows] [--all] [--filter REGEX] [--repeat N] [--help]
+# usage: tests/run.sh [--native] [--sanitizers] [--windows] [--extras] [--all] [--filter REGEX] [--repeat N] [--help]
 #
 #   --native        Debug build on this system (the default)
 #   --sanitizers    with AddressSanitizer + UndefinedBehaviorSanitizer, and with ThreadSanitizer
-#   --windows       cross-built with MinGW-w64, under Wine; needs a Qt for Windows: the folder in QTNAMEDPIPES_WINDOWS_QT,
-#                   or one that is built once and kept in the user's cache
+#   --windows       cross-built with MinGW-w64, under Wine
+#   --extras        what is no Qt Test suite: packages and their consumers, and that the benchmarks run
 #   --all           all of these
 #   --filter REGEX  only suites whose name matches (as ctest -R)
 #   --repeat N      run each suite N times
+#
+# ThreadSanitizer and Windows need a Qt of their own: the folder in QTNAMEDPIPES_TSAN_QT or QTNAMEDPIPES_WINDOWS_QT, or
+# one that is built once and kept in the user's cache.
 #
 # The last line is "N passed, M failed", counted in test functions (data rows) of Qt Test; a suite that crashed, hung,
 # leaked or printed no totals is one failure more. The exit code is 0 only if something ran and nothing failed.
@@ -22,10 +25,11 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../tools/setup.sh"
 
 usage() {
-    sed -n '5,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '5,21s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 }
 
 presets=()
+extras=no
 filter=.
 repeat=1
 while [ $# -gt 0 ]; do
@@ -33,7 +37,11 @@ while [ $# -gt 0 ]; do
         --native) presets+=(dev) ;;
         --sanitizers) presets+=(asan tsan) ;;
         --windows) presets+=(windows-mingw) ;;
-        --all) presets+=(dev asan tsan windows-mingw) ;;
+        --extras) extras=yes ;;
+        --all)
+            presets+=(dev asan tsan windows-mingw)
+            extras=yes
+            ;;
         --filter)
             filter=${2:?--filter needs a regular expression}
             shift
@@ -55,7 +63,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 [[ $repeat =~ ^[1-9][0-9]*$ ]] || die "--repeat needs a number, not '$repeat'"
-[ ${#presets[@]} -gt 0 ] || presets=(dev)
+[ ${#presets[@]} -gt 0 ] || [ $extras = yes ] || presets=(dev)
 
 passed=0
 failed=0
@@ -135,6 +143,26 @@ test_preset() {
     failed=$((failed + run_failed))
 }
 
+# run_extra NAME COMMAND... counts a script: by its last line if that is "N passed, M failed", else as one test.
+run_extra() {
+    local name=$1 log=$source_dir/build/$1.txt status=0 p=0 f=0 began=$SECONDS
+    shift
+    say "$name"
+    mkdir -p "$source_dir/build"
+    "$@" 2>&1 | tee "$log" || status=$?
+    if ! read -r p f < <(tail -n 1 "$log" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p'); then
+        p=$((status == 0)) f=$((status != 0))
+    elif [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then
+        f=1
+    fi
+    if [ "$f" -gt 0 ]; then
+        trouble+=("$name: $f failed (exit code $status)")
+    fi
+    table+=("$(printf '%-15s %8s %8d %8d %8s %7ds' "$name" - "$p" "$f" - $((SECONDS - began)))")
+    passed=$((passed + p))
+    failed=$((failed + f))
+}
+
 # However this script ends: the Wine server of this build tree ends with it, and the last line is the result.
 finish() {
     local status=$?
@@ -167,7 +195,9 @@ start_display() {
 
 need_test_packages
 for preset in "${presets[@]}"; do
-    if [ "$preset" = windows-mingw ]; then
+    if [ "$preset" = tsan ]; then
+        need_tsan_qt
+    elif [ "$preset" = windows-mingw ]; then
         # In the build tree, so that ending its Wine server hurts nobody else.
         export QTNAMEDPIPES_WINEPREFIX=${QTNAMEDPIPES_WINEPREFIX:-$source_dir/build/windows-mingw/wine}
         need_windows_qt
@@ -178,6 +208,11 @@ for preset in "${presets[@]}"; do
     fi
     test_preset "$preset"
 done
+if [ $extras = yes ]; then
+    run_extra packaging "$source_dir/tests/packaging/run.sh"
+    run_extra benchmark-tables python3 -B "$source_dir/tests/benchmarks/test_compare.py"
+    run_extra benchmark "$source_dir/tests/benchmarks/run.sh" --quick --repeat 1 --rows '^(oneway-64-1|echo-64|broadcast)$'
+fi
 
 printf '\n%-15s %8s %8s %8s %8s %8s\n' configuration suites passed failed skipped time
 printf '%s\n' "${table[@]}"
