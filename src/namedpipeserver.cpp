@@ -273,7 +273,7 @@ static QEvent::Type leaveEvent()
 
     Batches are made only when something is connected to this signal. The number of messages in one
     follows the speed of the slot, so that the event loop stays smooth with a slow one, too. Messages
-    that the slot writes to \a connection are sent together when it has returned.
+    that the slot writes to \a connection are sent together, at the latest when it has returned.
 
     It tells of messages that nobody asked for: those that NamedPipeServerConnection::asyncRead() has
     asked for come with clientMessageReceived() and their cookie only. If clientMessageReceived() is
@@ -474,8 +474,9 @@ void NamedPipeServer::setFreeThreadingEvents(bool on)
     \brief the size of the buffers that messages are read into, in bytes.
 
     The default is 131072 (128 KiB). The property is read by start(); it can be from 1 byte to 1
-    GiB, and on Linux a size below 8192 bytes counts as 8192. It does not limit the size of a
-    message: a larger one is put together in memory of its own, which is slower.
+    GiB. On Linux, where the buffers are shared by all connections, they are twice as large, and at
+    least 8192 bytes. It does not limit the size of a message: a larger one is put together in
+    memory of its own.
 
     \sa maximumMessageSize
 */
@@ -995,6 +996,9 @@ bool NamedPipeServer::stopWhenSent(int msecs)
     leaves before it has the message is no error. For a client whose queue is full
     clientErrorOccurred() reports NamedPipe::WriteQueueFull; it is counted, does not get the message
     and delays nobody else. With empty \a data nothing is sent.
+
+    A worker sends what is queued by then: many broadcasts in a row are sent together. With a small
+    maximumPendingWriteBytes such a row may fill the queues before the worker has its turn.
 
     This function may be called on any thread.
 

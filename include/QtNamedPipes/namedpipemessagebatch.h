@@ -41,7 +41,10 @@ public:
 
         const_iterator() = default;
 
-        QByteArrayView operator*() const { return { m_data + m_span->offset, m_span->size }; }
+        QByteArrayView operator*() const
+        {
+            return { m_data + m_span->offset, qsizetype(m_span->size) };
+        }
         const_iterator &operator++()
         {
             ++m_span;
@@ -84,7 +87,7 @@ public:
     QByteArrayView at(qsizetype index) const
     {
         Q_ASSERT(index >= 0 && index < m_count);
-        return { m_data + m_spans[index].offset, m_spans[index].size };
+        return { m_data + m_spans[index].offset, qsizetype(m_spans[index].size) };
     }
     QByteArrayView operator[](qsizetype index) const { return at(index); }
 

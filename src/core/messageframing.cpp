@@ -16,6 +16,8 @@ static constexpr qsizetype SmallestRead = 4096;
 // what is there has to be copied.
 static constexpr quint32 LargeFrame = 32 * 1024;
 static constexpr qsizetype ReadAfterLarge = 4096;
+// Room for so much of a message is made at once, whatever its header announces.
+static constexpr qsizetype MostRoomAhead = 256 * 1024;
 
 FrameDecoder::FrameDecoder(qint64 maximumMessageSize, BatchPool *pool)
     : m_maximum(maximumMessageSize > 0 ? qMin(maximumMessageSize, MaximumFrameSize)
@@ -86,7 +88,7 @@ bool FrameDecoder::parse(MessageBatch &batch, qsizetype end)
     const qsizetype rest = end - at;
     if (rest >= FrameHeaderSize && m_announced > SmallFrame) {
         m_partial = QByteArray();
-        m_leastRoom = batch.block.size();
+        m_leastRoom = qMin(batch.block.size(), MostRoomAhead);
         beginAssembly(bytes + at + FrameHeaderSize, rest - FrameHeaderSize);
     } else if (rest > 0) {
         m_partial = QByteArray(bytes + at, rest);

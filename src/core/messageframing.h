@@ -67,7 +67,7 @@ private:
     QByteArray m_partial; ///< the beginning of a small frame, copied in front of the next read
     QByteArray m_assembly; ///< a large message; its size is the room that it has at the moment
     qsizetype m_arrived = 0; ///< bytes of it that are there
-    qsizetype m_leastRoom = 0; ///< made for it at once, whatever its header announces
+    qsizetype m_leastRoom = 0; ///< made for it at once
     bool m_inAssembly = false;
 };
 

@@ -632,7 +632,8 @@ bool PipeConnection::applyProgress(Entry &entry, const WriteProgress &progress)
     qint64 bytes = 0;
     OutgoingMessage *const sent = m_out.data() + m_outDone;
     SpareArrays::List spares;
-    spares.reserve(qMin<size_t>(size_t(progress.accepted), SpareArrays::MostInList));
+    if (progress.accepted > 1)
+        spares.reserve(qMin<size_t>(size_t(progress.accepted), SpareArrays::MostInList));
     for (int i = 0; i < progress.accepted; ++i) {
         bytes += sent[i].data.size();
         if (tell)
@@ -642,7 +643,8 @@ bool PipeConnection::applyProgress(Entry &entry, const WriteProgress &progress)
         SpareArrays::add(spares, std::exchange(sent[i].data, QByteArray()));
     }
     m_outDone += progress.accepted;
-    m_hub->spareArrays().give(spares);
+    if (!spares.empty())
+        m_hub->spareArrays().give(spares);
     if (progress.accepted > 0) {
         m_bytesToWrite -= bytes;
         m_messagesToWrite -= progress.accepted;

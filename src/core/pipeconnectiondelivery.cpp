@@ -165,8 +165,11 @@ bool PipeConnection::deliverPrompt(Entry &entry)
 /// Delivers messages for as long as they may be; true when something was done.
 bool PipeConnection::deliverMessages(Entry &entry, DeliveryBudget *budget, int *quantum)
 {
-    if (m_pendingMessages == m_deliveredMessages)
+    if (m_pendingMessages == m_deliveredMessages) {
+        if (m_deliveredMessages > 0) // a slot further up the stack runs an event loop
+            settleDelivered(entry);
         return false;
+    }
     if (!m_continueDelivery) {
         dropUndelivered(entry);
         return true;
@@ -176,8 +179,12 @@ bool PipeConnection::deliverMessages(Entry &entry, DeliveryBudget *budget, int *
         m_takenIndex = 0;
         m_taken.swap(m_inbox);
     }
+    // With a single message no event is posted, by which a slot with an event loop would uncork.
+    const qint64 pending = m_pendingMessages - m_deliveredMessages;
+    PipeConnection *const corked = pending > 1 ? this : nullptr;
     entry.unlock();
     const int before = *quantum;
+    bool isTold = false;
     {
         Cork cork;
         QByteArray data;
@@ -186,8 +193,9 @@ bool PipeConnection::deliverMessages(Entry &entry, DeliveryBudget *budget, int *
         const auto listeners = m_face->listeners();
         while (hasNextMessage()) {
             if (listeners.toBatches && m_toldInBatch == 0 && mayDeliverBatch()) {
-                cork.set(this);
+                cork.set(corked);
                 *quantum -= deliverBatch(listeners);
+                isTold = true; // the same messages one by one may be what is left
             } else if (takeCookie(&cookie)) {
                 nextMessage(&data, spares);
                 cork.set(hasNextMessage() ? this : nullptr);
@@ -200,13 +208,14 @@ bool PipeConnection::deliverMessages(Entry &entry, DeliveryBudget *budget, int *
                 || (budget && budget->isSpent()))
                 break;
         }
-        m_hub->spareArrays().give(spares);
+        if (!spares.empty())
+            m_hub->spareArrays().give(spares);
         m_hub->engine().pool().giveArray(std::move(data));
     }
     entry.lock();
     startPump(entry);
     settleDelivered(entry);
-    if (*quantum != before || m_takenIndex == m_taken.size())
+    if (*quantum != before || isTold || m_takenIndex == m_taken.size())
         return true;
     if (m_hub->isStopping()) { // nobody has asked for them, and nobody will
         dropUndelivered(entry);
@@ -250,10 +259,12 @@ int PipeConnection::deliverBatch(const ConnectionFace::Listeners &listeners)
     MessageBatch held;
     const MessageSpan *spans = nullptr;
     int count = 1;
+    bool isWhole = false;
     {
         MessageBatch &batch = m_taken[m_takenIndex];
         const size_t left = batch.spans.size() - m_spanIndex;
-        if (batch.hasWhole) {
+        isWhole = batch.hasWhole;
+        if (isWhole) {
             held.block = batch.whole;
             held.spans.push_back({ 0, quint32(held.block.size()) });
             if (!listeners.toMessages) {
@@ -290,10 +301,10 @@ int PipeConnection::deliverBatch(const ConnectionFace::Listeners &listeners)
     else if (took < LongForBatch / 4 && count == m_batchSize)
         m_batchSize = qMin(2 * m_batchSize, MostInBatch);
     BatchPool &pool = m_hub->engine().pool();
-    if (held.block.size() == pool.blockSize())
-        pool.give(std::move(held));
-    else
+    if (isWhole)
         pool.giveArray(std::move(held.block));
+    else
+        pool.give(std::move(held));
     return listeners.toMessages ? 0 : count;
 }
 

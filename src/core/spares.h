@@ -76,12 +76,13 @@ struct SpareArrays
     /// one of \a list, or a new one.
     static void renew(QByteArray *data, qsizetype size, List &list)
     {
-        const auto fits = [size](QByteArray &array) {
+        const auto fits = [size](QByteArray &array, qsizetype waste) {
             return isSoleOwner(array) && array.capacity() >= size
-                    && array.capacity() <= 2 * size + 512;
+                    && array.capacity() <= 2 * size + waste;
         };
-        if (!fits(*data)) {
-            if (!list.empty() && fits(list.back())) {
+        if (!fits(*data, 512)) {
+            // Less waste here: a slot that keeps all it gets would keep that, too.
+            if (!list.empty() && fits(list.back(), 64)) {
                 *data = std::move(list.back());
                 list.pop_back();
             } else {

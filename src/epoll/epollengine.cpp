@@ -259,7 +259,10 @@ void EpollEngine::work()
             keepTimersWatched();
         for (const auto &task : due)
             task->run();
-        bool idle = !runTask();
+        // As many as there are now, for a broadcast is a task for each client.
+        bool idle = true;
+        for (size_t left = waitingTasks(); left > 0 && runTask(); --left)
+            idle = false;
         m_waiting.fetch_add(1);
         if (idle) { // again, now that post() can see this worker
             const std::lock_guard<std::mutex> lock(m_mutex);
@@ -285,6 +288,12 @@ void EpollEngine::work()
         m_epoll.reset();
         m_wake.reset();
     }
+}
+
+size_t EpollEngine::waitingTasks()
+{
+    const std::lock_guard<std::mutex> lock(m_mutex);
+    return m_tasks.size();
 }
 
 /// Runs one of the waiting tasks; false when there was none.

@@ -82,6 +82,7 @@ public:
 
 private:
     void work();
+    size_t waitingTasks();
     bool runTask();
     void keepTimersWatched();
     void wakeOne();

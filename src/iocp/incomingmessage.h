@@ -20,10 +20,12 @@ public:
     qint64 arrived() const { return m_arrived; }
 
     /// The fragment that showed the message to be large, out of the buffer that it was read into,
-    /// with room for \a more bytes. May throw std::bad_alloc.
-    void begin(const char *data, qsizetype size, qsizetype more)
+    /// with room for \a more bytes; in the memory of \a spare, if that is enough. May throw
+    /// std::bad_alloc.
+    void begin(const char *data, qsizetype size, qsizetype more, QByteArray &&spare)
     {
         m_isActive = true;
+        m_data = std::move(spare);
         makeRoom(size + more);
         std::memcpy(tail(), data, size_t(size));
         m_arrived = size;

@@ -152,7 +152,8 @@ void IocpReader::fragmentCame(qsizetype size)
             if (left > 0 || m_message.room() == 0)
                 m_message.makeRoom(wanted());
         } else {
-            m_message.begin(m_batch.block.constData(), size, wanted());
+            m_message.begin(m_batch.block.constData(), size, wanted(),
+                            endpoint().engine().pool().takeArray(size + wanted()));
             endpoint().engine().pool().give(std::exchange(m_batch, MessageBatch()));
         }
     } catch (const std::bad_alloc &) {

@@ -46,6 +46,8 @@ def measure(chosen, repetitions, factor, say):
     for repetition in range(repetitions):
         # The candidates of a row run one directly after the other, so that they find the machine in the same mood.
         for runs_on, row, candidates in chosen:
+            if row.once and repetition > 0:
+                continue
             say(f"{repetition + 1}/{repetitions} {row.key}")
             for candidate in rotated(candidates, repetition, repetitions):
                 entry = {"row": row.key, "candidate": candidate.key, "repetition": repetition}
@@ -134,16 +136,16 @@ def cell(figures, spread=False):
 
 
 def label(row, value):
-    place = ", one core" if row.placement == "one core" and value.unit in ("µs", "ns") else ""
+    place = ", one core" if row.placement == "one core" and value.unit != "KiB" else ""
     return f"{value.title}{place} ({value.unit})"
 
 
-def values_table(summaries, candidates, windows, spread=False):
+def values_table(summaries, candidates, windows=False, once=False, spread=False):
     """None if there is nothing to show."""
     lines = []
     for key, (row, value) in LINES.items():
         found = [summaries.get((key, candidate)) for candidate in candidates]
-        if row.windows == windows and any(figures is not None for figures in found):
+        if (row.windows, row.once) == (windows, once) and any(figures is not None for figures in found):
             lines.append([label(row, value), *(cell(figures, spread) for figures in found)])
     if not lines:
         return None
@@ -157,10 +159,10 @@ def tables_of_values(summaries, spread=False):
     extras = ("raw", "marshalled", "free", *rows.EXTRAS)
     special = {key: figures for key, figures in summaries.items() if any((key[0], e) in summaries for e in rows.EXTRAS)}
     parts = (
-        ("", values_table(summaries, rows.GENERAL, windows=False, spread=spread)),
+        ("", values_table(summaries, rows.GENERAL, spread=spread)),
         (
             "One signal for many messages, and what many programs do, one queued call for each:",
-            values_table(special, extras, windows=False, spread=spread),
+            values_table(special, extras, spread=spread),
         ),
         ("Windows programs, under Wine:", values_table(summaries, rows.ALL, windows=True, spread=spread)),
     )
@@ -241,6 +243,8 @@ def full_text(result):
     goals = goals_table(summaries)
     parts = [
         short_text(result),
+        (pinned := values_table(summaries, rows.ALL, once=True))
+        and "### On one core\n\nEvery row once more, with server and load generator on the same core.\n\n" + pinned,
         goals and "### Goals\n\nRatios are medians of the ratios of each repetition.\n\n" + goals,
         "### Spread\n\nThe least and the most of the repetitions.",
         *tables_of_values(summaries, spread=True),
@@ -282,8 +286,8 @@ def parse_arguments():
     parser.add_argument(
         "--keep-awake",
         choices=("yes", "no"),
-        default="yes" if machine.is_virtual() else "no",
-        help="keep idle cores from halting (default: on virtual machines)",
+        default="no",
+        help="keep idle cores from halting, with loops of the lowest priority (default: no)",
     )
     parser.add_argument("--results", type=pathlib.Path, metavar="FOLDER", help="where to write compare.json and .md")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the JSON there, too")

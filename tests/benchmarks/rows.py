@@ -3,7 +3,7 @@
 
 """What is compared: the candidates, the rows, and the goals. Nothing but data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ CANDIDATES = (
     Candidate("batch-marshalled", "QtNamedPipes batch, marshalled", "qtnamedpipes", "batch-marshalled"),
     Candidate("qlocal", "QLocalServer", "qlocal", "framed", windows_links="bytes"),
     Candidate("qdatastream", "QLocalServer + QDataStream", "qlocal", "datastream", windows_links="bytes"),
+    Candidate("in-place", "QLocalServer, parsed in place", "qlocal", "in-place"),
     Candidate("queued", "queued call per message", "naive"),
     Candidate("libuv", "libuv", "libuv"),
     Candidate("asio", "Boost.Asio", "asio"),
@@ -32,7 +33,7 @@ CANDIDATES = (
 )
 
 # Two ways to use one library that make a difference only where messages are small and many: a table of their own.
-EXTRAS = ("batch", "batch-marshalled", "queued")
+EXTRAS = ("batch", "batch-marshalled", "in-place", "queued")
 
 GENERAL = tuple(c.key for c in CANDIDATES if c.key not in EXTRAS)
 ALL = tuple(c.key for c in CANDIDATES)
@@ -67,6 +68,7 @@ class Row:
     is_quick: bool = True  # part of --quick
     not_quick: tuple[str, ...] = ()  # candidates that take too long for --quick
     windows: bool = False
+    once: bool = False  # in the first repetition only
 
 
 def _rate(key, title):
@@ -119,6 +121,7 @@ ROWS = (
         "echo-256-1",
         "--row echo --clients 1 --size 256 --window 64",
         _rate("echo-256-1", "Echo, 256 B, 64 in flight, 1 client"),
+        candidates=tuple(key for key in ALL if key != "queued"),
     ),
     Row(
         "echo-256-16",
@@ -201,6 +204,25 @@ ROWS = (
         candidates=WINDOWS,
         windows=True,
     ),
+)
+
+
+def _on_one_core(row):
+    """The same row once more, with both processes on one core."""
+    return replace(
+        row,
+        key=f"{row.key}-pinned",
+        values=tuple(replace(value, key=f"{value.key}-pinned") for value in row.values),
+        placement="one core",
+        is_quick=False,
+        once=True,
+    )
+
+
+ROWS += tuple(
+    _on_one_core(row)
+    for row in ROWS
+    if row.placement == "free" and not row.windows and not row.server and row.key != "echo-64-free"
 )
 
 

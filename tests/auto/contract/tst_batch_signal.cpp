@@ -67,6 +67,9 @@ private Q_SLOTS:
     void manySmallMessagesAreFewEmissions();
     void bothSignalsTellOfTheSameMessages_data() { addModes(); }
     void bothSignalsTellOfTheSameMessages();
+    void slowBatchSlotDoesNotHoldBackSingleMessages_data() { addModes(); }
+    void slowBatchSlotDoesNotHoldBackSingleMessages();
+    void whatIsWrittenGoesOutWhenTheSlotRunsAnEventLoop();
     void messagesThatWereAskedForComeOneByOne_data() { addModes(); }
     void messagesThatWereAskedForComeOneByOne();
     void answersGoOutInOrder_data() { addModes(); }
@@ -268,6 +271,68 @@ void tst_BatchSignal::bothSignalsTellOfTheSameMessages()
     QVERIFY(single.messages() == expected);
     QVERIFY(batches.messages() == expected);
     QVERIFY(batchCameFirst);
+}
+
+// It takes longer than a slice of delivery: nothing of what is left then may be forgotten.
+void tst_BatchSignal::slowBatchSlotDoesNotHoldBackSingleMessages()
+{
+    QFETCH(bool, freeThreaded);
+    Received single;
+    NamedPipeServer server(scratchName());
+    server.setFreeThreadingEvents(freeThreaded);
+    QObject::connect(
+            &server, &NamedPipeServer::clientMessageBatchReceived, &server,
+            [](const NamedPipeServerConnectionPtr &, const NamedPipeMessageBatch &) {
+                const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(5);
+                while (std::chrono::steady_clock::now() < end) { }
+            },
+            Qt::DirectConnection);
+    QObject::connect(
+            &server, &NamedPipeServer::clientMessageReceived, &server,
+            [&](const NamedPipeServerConnectionPtr &, const QVariant &, const QByteArray &data) {
+                single.add(data);
+            },
+            Qt::DirectConnection);
+    QVERIFY(server.start());
+    RawPeer peer;
+    QVERIFY(peer.connectTo(server.pipeName()));
+    const auto expected = numberedMessages(10);
+    for (qsizetype i = 0; i < expected.size(); ++i) {
+        QVERIFY(peer.sendMessage(expected[i]));
+        if (i == 0)
+            QVERIFY(single.waitFor(1)); // no other message comes to its help
+    }
+    QVERIFY(single.waitFor(expected.size()));
+    QVERIFY(single.messages() == expected);
+    server.stop();
+}
+
+void tst_BatchSignal::whatIsWrittenGoesOutWhenTheSlotRunsAnEventLoop()
+{
+    Received received;
+    bool isAnswered = false;
+    int depth = 0;
+    NamedPipeServer server(scratchName());
+    QObject::connect(&server, &NamedPipeServer::clientMessageBatchReceived, &server,
+                     [&](const NamedPipeServerConnectionPtr &connection,
+                         const NamedPipeMessageBatch &messages) {
+                         received.add(messages);
+                         if (depth++ == 0) {
+                             connection->asyncWrite("a question");
+                             isAnswered = waitUntil(
+                                     [&] { return received.messages().contains("an answer"); });
+                         }
+                     });
+    QVERIFY(server.start());
+    RawPeer peer;
+    QVERIFY(peer.connectTo(server.pipeName()));
+    auto asking = runClient([&] {
+        return peer.sendMessage("begin"_ba) && peer.receiveMessage() == "a question"_ba
+                && peer.sendMessage("an answer"_ba);
+    });
+    QVERIFY(waitForTask(asking));
+    QVERIFY(asking.get());
+    QVERIFY(waitUntil([&] { return isAnswered; }));
 }
 
 void tst_BatchSignal::messagesThatWereAskedForComeOneByOne()

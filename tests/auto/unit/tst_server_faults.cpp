@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
 // SPDX-License-Identifier: MIT
 
+#include "core/pipetransport.h"
 #include "faultycalls.h"
 #include "payload.h"
 #include "processfacts.h"
@@ -30,6 +31,7 @@ private Q_SLOTS:
     void listenerSurvivesEpollFailures();
     void clientThatCannotBeWatchedIsDroppedAndTold();
     void interruptedWaitsAreHarmless();
+    void tasksThatWaitAreDoneInOneRound();
 };
 
 // --- start() ---
@@ -242,6 +244,39 @@ void tst_ServerFaults::interruptedWaitsAreHarmless()
     waitFault.set(EINTR, 1000);
     QVERIFY(echo.echoes(peer, { "hello"_ba, payload(1'000'000) }));
     QVERIFY(waitFault.times < 1000);
+}
+
+// A broadcast is a task for each client: it must not take a round of events for each.
+void tst_ServerFaults::tasksThatWaitAreDoneInOneRound()
+{
+    struct Task final : EngineTask
+    {
+        explicit Task(std::function<void()> function) : m_function(std::move(function)) { }
+        void run() override { m_function(); }
+        const std::function<void()> m_function;
+    };
+    const auto engine = createPlatformEngine({ 1, 0 }, 4096);
+    QVERIFY(!engine->start());
+    Gate begun;
+    Gate goOn;
+    Gate done;
+    engine->post(std::make_shared<Task>([&] {
+        begun.open();
+        goOn.wait();
+        waitFault.set(0, 0); // counts from here
+    }));
+    QVERIFY(begun.wait());
+    std::atomic<int> count { 0 };
+    for (int i = 0; i < 1000; ++i) {
+        engine->post(std::make_shared<Task>([&] {
+            if (++count == 1000)
+                done.open();
+        }));
+    }
+    goOn.open();
+    QVERIFY(done.wait());
+    QVERIFY2(waitFault.calls.load() < 10, qPrintable(QString::number(waitFault.calls.load())));
+    engine->shutdown();
 }
 
 QTEST_GUILESS_MAIN(tst_ServerFaults)
