@@ -230,9 +230,8 @@ void NamedPipeClientManager::setFreeThreadingEvents(bool on)
     \brief the size of the buffers that messages are read into, in bytes.
 
     The default is 131072 (128 KiB). The property is read for the first connection, and for the
-    first after stop(); it can be from 1 byte to 1 GiB. On Linux, where the buffers are shared by
-    all connections, they are twice as large, and at least 8192 bytes. It does not limit the size of
-    a message.
+    first after stop(); it can be from 1 byte to 1 GiB, and on Linux a size below 8192 bytes counts
+    as 8192. It does not limit the size of a message.
 
     \sa maximumMessageSize
 */

@@ -73,7 +73,7 @@ std::shared_ptr<EpollHandler> EpollHandlers::find(quint64 key) const
 
 EpollEngine::EpollEngine(const EngineSettings &settings, qsizetype bufferSize)
     : m_settings(settings),
-      m_pool(qMax(2 * bufferSize, SmallestBlock)) // shared by all connections: generous
+      m_pool(qMax(bufferSize, SmallestBlock))
 {
 }
 

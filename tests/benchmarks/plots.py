@@ -94,10 +94,10 @@ PLOTS = (
 UNITS = {"per_second": "messages per second", "mib_per_second": "MiB per second"}
 
 
-def measure(programs, repeat, keep_awake, say):
+def measure(programs, repeat, say):
     """Returns what main() stores: {"plots": {plot: {candidate: {x: [what each repetition gave]}}}, "failures": [...]}.
     """
-    runs_on = runner.Runner(programs, keep_awake=keep_awake)
+    runs_on = runner.Runner(programs)
     measured, failures = {}, []
     for plot in PLOTS:
         candidates = [compare.CANDIDATES[key] for key in plot.candidates if runs_on.has(compare.CANDIDATES[key])]
@@ -192,8 +192,7 @@ def main():
     if arguments.source:
         result = json.loads(arguments.source.read_text())
     else:
-        keep_awake = runner.KeepAwake() if machine.is_virtual() else None
-        result = measure(arguments.programs, arguments.repeat, keep_awake, compare.progress())
+        result = measure(arguments.programs, arguments.repeat, compare.progress())
     if arguments.results:
         arguments.results.mkdir(parents=True, exist_ok=True)
         (arguments.results / "plots.json").write_text(json.dumps(result, indent=1) + "\n")

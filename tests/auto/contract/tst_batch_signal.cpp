@@ -32,22 +32,23 @@ public:
         const std::lock_guard lock(m_mutex);
         m_messages.append(message);
     }
-    QList<QByteArray> messages() const
-    {
-        const std::lock_guard lock(m_mutex);
-        return m_messages;
-    }
-    QList<qsizetype> sizes() const
-    {
-        const std::lock_guard lock(m_mutex);
-        return m_sizes;
-    }
+    QList<QByteArray> messages() const { return copyOf(m_messages); }
+    QList<qsizetype> sizes() const { return copyOf(m_sizes); }
     bool waitFor(qsizetype count) const
     {
         return waitUntil([&] { return messages().size() >= count; });
     }
 
 private:
+    /// Shares nothing with \a list: a list that this thread lets go unlocked must not be one that a
+    /// slot appends to.
+    template<typename T>
+    QList<T> copyOf(const QList<T> &list) const
+    {
+        const std::lock_guard lock(m_mutex);
+        return QList<T>(list.begin(), list.end());
+    }
+
     mutable std::mutex m_mutex;
     QList<QByteArray> m_messages;
     QList<qsizetype> m_sizes;
