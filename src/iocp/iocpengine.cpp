@@ -184,7 +184,8 @@ void IocpEngine::complete(IoOperation &operation, std::shared_ptr<void> owner, L
         operation.revoke(); // the port is closed
     } else {
         const auto late = std::make_shared<LatePacket>(operation, winErrorFromStatus(status));
-        m_timers.add(Clock::now() + LateTime, late);
+        if (m_timers.add(Clock::now() + LateTime, late))
+            m_tokenIsDue.store(true); // a token cannot be posted either
     }
 }
 
@@ -259,13 +260,15 @@ void IocpEngine::passClockOn(Worker &self, bool hasDueTasks)
             && self.packets[0].lpCompletionKey == ClockKey;
     if (gotToken)
         self.count = 0;
+    const bool isTold = gotToken || (m_tokenIsDue.load() && m_tokenIsDue.exchange(false));
     Worker *me = &self;
-    if (!m_clockWatcher.compare_exchange_strong(me, nullptr) && !gotToken)
+    if (!m_clockWatcher.compare_exchange_strong(me, nullptr) && !isTold)
         return;
     if (self.count == 0 && !hasDueTasks)
         self.hasClock = true;
-    else if (m_workers.size() > 1 && m_timers.millisecondsToNext() >= 0)
-        postPacket(nullptr, ClockKey);
+    else if (m_workers.size() > 1 && m_timers.millisecondsToNext() >= 0
+             && !postPacket(nullptr, ClockKey))
+        m_tokenIsDue.store(true);
 }
 
 void IocpEngine::handlePackets(Worker &self)

@@ -93,6 +93,9 @@ private:
     std::atomic<qint64> m_inFlight { 0 };
     std::atomic<bool> m_isStopping { false };
     std::atomic<Worker *> m_clockWatcher { nullptr };
+    std::atomic<bool> m_tokenIsDue {
+        false
+    }; ///< a clock token could not be posted: the next worker counts as told
     std::vector<std::unique_ptr<Worker>> m_workers; ///< fixed from start() on
     std::shared_ptr<IocpListener> m_listener; ///< fixed from listen() on
 
