@@ -114,6 +114,8 @@ private:
                     break;
                 m_socket->read(length, LengthSize);
                 m_length = lengthAt(length);
+                if (m_length > m_socket->readBufferSize())
+                    m_socket->setReadBufferSize(m_length); // or it would never be there
             }
             if (m_socket->bytesAvailable() < m_length)
                 break;
