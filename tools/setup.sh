@@ -63,7 +63,7 @@ need_test_packages() {
 need_windows_packages() {
     need_native_packages
     need_packages "to build for Windows and to run that under Wine" \
-        g++-mingw-w64-x86-64-posix wine wine64 xz-utils
+        g++-mingw-w64-x86-64-posix wine wine64 fonts-dejavu-core xz-utils
 }
 
 # A compiler cache is used where it is installed, not asked for.

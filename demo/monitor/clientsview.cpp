@@ -5,6 +5,7 @@
 
 #include "clientsmodel.h"
 #include "colors.h"
+#include "tablewithemptytext.h"
 #include "texts.h"
 
 #include <QtCore/qcoreevent.h>
@@ -18,7 +19,6 @@
 #include <QtWidgets/qlineedit.h>
 #include <QtWidgets/qproxystyle.h>
 #include <QtWidgets/qstyleoption.h>
-#include <QtWidgets/qtableview.h>
 
 #include <algorithm>
 #include <utility>
@@ -78,8 +78,7 @@ ClientsView::ClientsView(ClientsModel *model, QWidget *parent)
       m_shown(new QSortFilterProxyModel(this)),
       m_filter(new QLineEdit(this)),
       m_summary(new QLabel(this)),
-      m_table(new QTableView(this)),
-      m_emptyText(new QLabel(m_table)),
+      m_table(new TableWithEmptyText(this)),
       m_send(new QAction(tr("&Send…"), this)),
       m_close(new QAction(tr("&Close"), this)),
       m_closeAfterSending(new QAction(tr("Close &after sending"), this)),
@@ -163,13 +162,6 @@ void ClientsView::makeTable()
     connect(m_table, &QTableView::doubleClicked, m_send, &QAction::trigger);
     connect(m_table->selectionModel(), &QItemSelectionModel::selectionChanged, this,
             &ClientsView::updateSelection);
-
-    m_emptyText->setObjectName(u"clientEmptyText"_s);
-    m_emptyText->setAlignment(Qt::AlignCenter);
-    m_emptyText->setWordWrap(true);
-    m_emptyText->setMargin(12);
-    m_emptyText->setAttribute(Qt::WA_TransparentForMouseEvents);
-    m_table->viewport()->installEventFilter(this);
 }
 
 void ClientsView::makeActions()
@@ -240,9 +232,6 @@ void ClientsView::setColors()
     QPalette ofFilter;
     ofFilter.setColor(QPalette::PlaceholderText, mixedColor(text, base, 65));
     m_filter->setPalette(ofFilter);
-    QPalette ofText;
-    ofText.setColor(QPalette::WindowText, mixedColor(text, base, 65));
-    m_emptyText->setPalette(ofText);
 }
 
 QList<NamedPipeServerConnectionPtr> ClientsView::selectedClients() const
@@ -255,13 +244,6 @@ QList<NamedPipeServerConnectionPtr> ClientsView::selectedClients() const
             clients.append(client);
     }
     return clients;
-}
-
-bool ClientsView::eventFilter(QObject *watched, QEvent *event)
-{
-    if (watched == m_table->viewport() && event->type() == QEvent::Resize)
-        m_emptyText->setGeometry(m_table->viewport()->geometry());
-    return QWidget::eventFilter(watched, event);
 }
 
 void ClientsView::changeEvent(QEvent *event)
@@ -296,13 +278,11 @@ void ClientsView::updateState()
     m_summary->setText(parts.join(u", "_s));
     m_summary->setAccessibleName(m_summary->text());
 
-    m_emptyText->setVisible(shown == 0);
-    m_emptyText->setText(
+    m_table->setEmptyText(
             m_model->rowCount() > 0
                     ? tr("No client matches the filter.")
                     : tr("No clients yet. Start the server, then connect or simulate some."));
-    m_emptyText->setAccessibleName(m_emptyText->text());
-    m_table->setAccessibleDescription(shown == 0 ? m_emptyText->text() : QString());
+    m_table->setAccessibleDescription(shown == 0 ? m_table->emptyText() : QString());
 
     m_send->setEnabled(selected > 0);
     m_close->setEnabled(selected > 0);

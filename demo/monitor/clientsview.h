@@ -11,13 +11,13 @@
 #include <QtWidgets/qwidget.h>
 
 class ClientsModel;
+class TableWithEmptyText;
 QT_BEGIN_NAMESPACE
 class QAction;
 class QLabel;
 class QLineEdit;
 class QSortFilterProxyModel;
 class QStyle;
-class QTableView;
 QT_END_NAMESPACE
 
 /// The table of clients with its filter, and what can be done with the selected ones.
@@ -43,7 +43,6 @@ Q_SIGNALS:
     void selectionChanged();
 
 protected:
-    bool eventFilter(QObject *watched, QEvent *event) override;
     void changeEvent(QEvent *event) override;
 
 private:
@@ -62,8 +61,7 @@ private:
     QSortFilterProxyModel *const m_shown;
     QLineEdit *const m_filter;
     QLabel *const m_summary;
-    QTableView *const m_table;
-    QLabel *const m_emptyText;
+    TableWithEmptyText *const m_table;
     QAction *const m_send;
     QAction *const m_close;
     QAction *const m_closeAfterSending;

@@ -5,6 +5,7 @@
 
 #include "colors.h"
 #include "messagetext.h"
+#include "tablewithemptytext.h"
 #include "texts.h"
 
 #include <QtCore/qdatetime.h>
@@ -25,7 +26,6 @@
 #include <QtWidgets/qscrollbar.h>
 #include <QtWidgets/qsplitter.h>
 #include <QtWidgets/qstyleditemdelegate.h>
-#include <QtWidgets/qtableview.h>
 #include <QtWidgets/qtoolbutton.h>
 
 #include <algorithm>
@@ -114,17 +114,10 @@ private:
     bool m_isNumber = false;
 };
 
-class LogTable : public QTableView
+class LogTable : public TableWithEmptyText
 {
 public:
-    using QTableView::QTableView;
-
-    /// Shown when there is no row.
-    void setEmptyText(const QString &text)
-    {
-        m_emptyText = text;
-        viewport()->update();
-    }
+    using TableWithEmptyText::TableWithEmptyText;
 
 protected:
     void rowsAboutToBeRemoved(const QModelIndex &parent, int first, int last) override
@@ -133,20 +126,8 @@ protected:
         const int current = currentIndex().row();
         if (current >= first && current <= last)
             selectionModel()->clear();
-        QTableView::rowsAboutToBeRemoved(parent, first, last);
+        TableWithEmptyText::rowsAboutToBeRemoved(parent, first, last);
     }
-    void paintEvent(QPaintEvent *event) override
-    {
-        QTableView::paintEvent(event);
-        if (!model() || model()->rowCount() > 0)
-            return;
-        QPainter painter(viewport());
-        painter.setPen(quietColor(palette()));
-        painter.drawText(viewport()->rect(), Qt::AlignCenter | Qt::TextWordWrap, m_emptyText);
-    }
-
-private:
-    QString m_emptyText;
 };
 
 namespace {

@@ -30,6 +30,8 @@ if [ -n "${QTNAMEDPIPES_WINE_DISPLAY:-}" ]; then
 else
     export QT_QPA_PLATFORM=${QT_QPA_PLATFORM:-offscreen}
 fi
+# The same font on every machine, whatever its fonts are: DejaVu, which comes with fontconfig.
+export FONTCONFIG_FILE=$WINEPREFIX/fonts.conf
 export WINEDLLOVERRIDES="mscoree,mshtml=;winemenubuilder.exe=d"
 
 if [ "$1" = --end ]; then
@@ -73,6 +75,7 @@ make_prefix() {
 # Makes the prefix once, and wakes it up when it sleeps.
 prepare_prefix() {
     mkdir -p "$WINEPREFIX"
+    echo "<fontconfig><dir>/usr/share/fonts/truetype/dejavu</dir></fontconfig>" >"$FONTCONFIG_FILE"
     exec 9>"$WINEPREFIX/.lock"
     flock 9
     if [ ! -e "$WINEPREFIX/.ready" ]; then
