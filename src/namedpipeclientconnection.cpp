@@ -27,17 +27,7 @@ static constexpr auto GoodConnection = 1s;
     comes when it is, or errorOccurred() when that has failed. Messages are sent with asyncWrite(),
     and each message from the server comes as messageReceived().
 
-    \code
-    NamedPipeClientManager manager;
-    const NamedPipeClientConnectionPtr connection =
-            manager.connectToServer(QStringLiteral("echo"));
-    QObject::connect(connection.get(), &NamedPipeClientConnection::connected, &window,
-                     [connection = connection.get()] { connection->asyncWrite("hello"); });
-    QObject::connect(connection.get(), &NamedPipeClientConnection::messageReceived, &window,
-                     [](const QVariant &, const QByteArray &message) { qInfo() << message; });
-    QObject::connect(connection.get(), &NamedPipeClientConnection::errorOccurred, &window,
-                     [](NamedPipe::Error, const QString &text) { qWarning() << text; });
-    \endcode
+    \snippet client.cpp connection
 
     Keep the pointer: when the last one is dropped, the connection is closed. For the same reason a
     slot that is connected to this object should not hold one; the example passes a plain pointer.
@@ -177,15 +167,7 @@ static constexpr auto GoodConnection = 1s;
     message is sent again by itself. To repeat what was not sent after a reconnect, let the cookie
     be the message, or a number that leads to it:
 
-    \code
-    QObject::connect(connection, &NamedPipeClientConnection::messageNotSent, &window,
-                     [&unsent](const QVariant &cookie) { unsent.append(cookie.toByteArray()); });
-    QObject::connect(connection, &NamedPipeClientConnection::connected, &window,
-                     [&unsent, connection] {
-                         for (const QByteArray &message : std::exchange(unsent, {}))
-                             connection->asyncWrite(message, message);
-                     });
-    \endcode
+    \snippet client.cpp repeat unsent
 
     \sa messageSent(), NamedPipeClientManager::autoReconnect
 */

@@ -28,33 +28,7 @@ using namespace QtNamedPipes;
     (Linux) with its worker threads; it is made for the first connection and kept until stop(). One
     manager is enough for a program, whatever the number of servers is.
 
-    \code
-    #include <QtNamedPipes/NamedPipeClientManager>
-    #include <QtCore/QCoreApplication>
-    #include <QtCore/QDebug>
-
-    int main(int argc, char *argv[])
-    {
-        QCoreApplication app(argc, argv);
-        NamedPipeClientManager manager;
-        const auto connection = manager.connectToServer(QStringLiteral("echo"));
-        QObject::connect(connection.get(), &NamedPipeClientConnection::connected, &app,
-                         [&] { connection->asyncWrite("hello"); });
-        QObject::connect(connection.get(), &NamedPipeClientConnection::messageReceived, &app,
-                         [&](const QVariant &, const QByteArray &message) {
-                             qInfo() << message;
-                             connection->asyncClose();
-                         });
-        QObject::connect(connection.get(), &NamedPipeClientConnection::disconnected, &app,
-                         &QCoreApplication::quit);
-        QObject::connect(connection.get(), &NamedPipeClientConnection::errorOccurred, &app,
-                         [](NamedPipe::Error, const QString &text) {
-                             qWarning() << text;
-                             QCoreApplication::exit(1);
-                         });
-        return app.exec();
-    }
-    \endcode
+    \snippet echo_client.cpp program
 
     \section1 Connecting
 
@@ -83,16 +57,7 @@ using namespace QtNamedPipes;
     connectToServer() has returned. Connect them in a function that is passed to it, without a
     context object:
 
-    \code
-    manager.setFreeThreadingEvents(true);
-    const auto connection = manager.connectToServer(
-            QStringLiteral("echo"), [](const NamedPipeClientConnectionPtr &made) {
-                QObject::connect(made.get(), &NamedPipeClientConnection::messageReceived,
-                                 [](const QVariant &, const QByteArray &message) {
-                                     qInfo() << message; // on a worker
-                                 });
-            });
-    \endcode
+    \snippet client.cpp prepare
 
     The events of one connection never overlap and keep their order; different connections are
     served in parallel if numThreadsIOCP is more than 1. A slot that throws an exception closes its
@@ -683,10 +648,7 @@ bool NamedPipeClientManager::event(QEvent *event)
     QLocalServer's included unless it has socket options; a socket that a crashed server has left is not among them. Names that
     connectToServer() would not take are left out. Wine 8 lists no pipes, and the result is empty.
 
-    \code
-    for (const QString &name : manager.findNamedPipes(QStringLiteral("sensor-*")))
-        connections.append(manager.connectToServer(name));
-    \endcode
+    \snippet client.cpp find
 */
 QStringList NamedPipeClientManager::findNamedPipes(const QString &pattern) const
 {

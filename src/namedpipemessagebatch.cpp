@@ -14,14 +14,7 @@
     programs that receive millions of small messages in a second. The messages are whole and in
     order, as always:
 
-    \code
-    QObject::connect(&server, &NamedPipeServer::clientMessageBatchReceived, &server,
-                     [](const NamedPipeServerConnectionPtr &client,
-                        const NamedPipeMessageBatch &messages) {
-                         for (const QByteArrayView message : messages)
-                             count(client, message);
-                     });
-    \endcode
+    \snippet server.cpp batches
 
     \section1 Lifetime
 

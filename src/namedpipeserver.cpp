@@ -35,22 +35,7 @@ static QEvent::Type leaveEvent()
     NamedPipeServerConnection, and every signal about this client passes the same object on. This
     server answers each message with itself:
 
-    \code
-    #include <QtNamedPipes/NamedPipeServer>
-    #include <QtCore/QCoreApplication>
-
-    int main(int argc, char *argv[])
-    {
-        QCoreApplication app(argc, argv);
-        NamedPipeServer server(QStringLiteral("echo"));
-        QObject::connect(&server, &NamedPipeServer::clientMessageReceived, &server,
-                         [](const NamedPipeServerConnectionPtr &client, const QVariant &,
-                            const QByteArray &message) { client->asyncWrite(message); });
-        if (!server.start())
-            qFatal("%s", qPrintable(server.errorString()));
-        return app.exec();
-    }
-    \endcode
+    \snippet echo_server.cpp program
 
     For each client there is one clientConnected() and one clientDisconnected(), in this order, and
     all other signals about the client come between them. What a client sent before it closed is
@@ -86,13 +71,7 @@ static QEvent::Type leaveEvent()
     with Qt::DirectConnection, or to a function without a context object; with Qt::AutoConnection
     Qt takes the event to the thread of the receiver.
 
-    \code
-    server.setFreeThreadingEvents(true);
-    server.setNumThreadsIOCP(4);
-    QObject::connect(&server, &NamedPipeServer::clientMessageReceived,
-                     [](const NamedPipeServerConnectionPtr &client, const QVariant &,
-                        const QByteArray &message) { client->asyncWrite(message); });
-    \endcode
+    \snippet server.cpp free-threaded
 
     The events of one connection never overlap and keep their order, whatever numThreadsIOCP is.
     Different connections are served in parallel. A slot that blocks holds up its own connection
@@ -190,6 +169,12 @@ static QEvent::Type leaveEvent()
 */
 
 /*!
+    \fn void NamedPipeServer::pipeNameChanged()
+
+    This signal is emitted when pipeName, and with it fullPipeName, has changed.
+*/
+
+/*!
     \fn void NamedPipeServer::serverReady()
 
     This signal is emitted once for each start(), when every worker thread runs and the pipe exists.
@@ -210,13 +195,7 @@ static QEvent::Type leaveEvent()
     The client may have closed its end already: then NamedPipeServerConnection::isConnected is
     \c false, and clientDisconnected() follows.
 
-    \code
-    QObject::connect(&server, &NamedPipeServer::clientConnected, &server,
-                     [](const NamedPipeServerConnectionPtr &client) {
-                         client->setCustomData(QDateTime::currentDateTime());
-                         client->asyncWrite("welcome");
-                     });
-    \endcode
+    \snippet server.cpp welcome
 
     \sa clientDisconnected(), connections()
 */
@@ -262,14 +241,7 @@ static QEvent::Type leaveEvent()
     \a messages are whole and in order. They are views into the read buffer and valid until the slot
     returns: \l{NamedPipeMessageBatch}{copy} what you keep. A queued connection gets a copy.
 
-    \code
-    QObject::connect(&server, &NamedPipeServer::clientMessageBatchReceived, &server,
-                     [](const NamedPipeServerConnectionPtr &client,
-                        const NamedPipeMessageBatch &messages) {
-                         for (const QByteArrayView message : messages)
-                             store(client->id(), message);
-                     });
-    \endcode
+    \snippet server.cpp batches
 
     Batches are made only when something is connected to this signal. The number of messages in one
     follows the speed of the slot, so that the event loop stays smooth with a slow one, too. Messages
@@ -1016,17 +988,7 @@ int NamedPipeServer::asyncBroadcast(const QByteArray &data, const QVariant &cook
     marshalled events and have no event loop of their own, such as console programs and services. A
     QCoreApplication has to exist.
 
-    \code
-    NamedPipeServer server(QStringLiteral("service"));
-    QObject::connect(&server, &NamedPipeServer::clientMessageReceived, &server,
-                     [&server](const NamedPipeServerConnectionPtr &, const QVariant &,
-                               const QByteArray &message) {
-                         if (message == "quit")
-                             server.manualMessageLoopLeave();
-                     });
-    if (server.start())
-        server.manualMessageLoopEnter();
-    \endcode
+    \snippet server.cpp message loop
 
     Returns at once if manualMessageLoopLeave() was called before. Call it on the server's thread
     only. On another thread, and inside the loop that it runs already, it does nothing but print a

@@ -15,19 +15,7 @@
     Use it to send messages, to ask for messages, and to close the connection. It emits no signals
     itself.
 
-    \code
-    QObject::connect(&server, &NamedPipeServer::clientConnected, &server,
-                     [](const NamedPipeServerConnectionPtr &client) {
-                         client->setCustomData(0); // this client's state
-                     });
-    QObject::connect(&server, &NamedPipeServer::clientMessageReceived, &server,
-                     [](const NamedPipeServerConnectionPtr &client, const QVariant &,
-                        const QByteArray &message) {
-                         const int count = client->customData().toInt() + 1;
-                         client->setCustomData(count);
-                         client->asyncWrite(QByteArray::number(count) + ' ' + message);
-                     });
-    \endcode
+    \snippet server.cpp custom data
 
     All functions may be called on any thread, and return at once. After
     NamedPipeServer::clientDisconnected() they do nothing, and asyncWrite() returns \c false.
@@ -253,17 +241,7 @@ NamedPipe::Statistics NamedPipeServerConnection::statistics() const
     If NamedPipeServer::continuouslyReadFromPipe is \c false, this is the only way to get messages.
     If it is \c true, a request only gives the next message its cookie.
 
-    \code
-    server.setContinuouslyReadFromPipe(false);
-    QObject::connect(&server, &NamedPipeServer::clientConnected, &server,
-                     [](const NamedPipeServerConnectionPtr &client) { client->asyncRead(1); });
-    QObject::connect(&server, &NamedPipeServer::clientMessageReceived, &server,
-                     [](const NamedPipeServerConnectionPtr &client, const QVariant &cookie,
-                        const QByteArray &message) {
-                         qDebug() << "message" << cookie.toInt() << message;
-                         client->asyncRead(cookie.toInt() + 1); // when this one is dealt with
-                     });
-    \endcode
+    \snippet server.cpp manual reads
 
     \sa NamedPipeServer::clientMessageReceived()
 */
@@ -312,10 +290,7 @@ bool NamedPipeServerConnection::asyncWrite(const QByteArray &data, const QVarian
     In both modes isConnected is \c false from now on, and messages from the client that were not
     delivered yet are discarded. What the operating system has accepted still reaches the client.
 
-    \code
-    client->asyncWrite("goodbye");
-    client->asyncClose(NamedPipe::SendPending);
-    \endcode
+    \snippet server.cpp goodbye
 
     A second call does nothing, except that NamedPipe::CancelPending ends the waiting of
     NamedPipe::SendPending.

@@ -211,7 +211,8 @@ void PipeConnection::close(NamedPipe::CloseMode mode)
     // Who closes a connection wants no more of its messages.
     m_continueDelivery.store(false, std::memory_order_release);
     // Nobody knows yet that it was made, or has made use of it: then it never was.
-    const bool isUnused = m_statistics.messagesSent == 0 && !hasUnsent();
+    const bool isUnused =
+            m_statistics.messagesSent == 0 && !hasUnsent() && m_unsentCookies.isEmpty();
     if (m_hub->settings().side == Side::Client && !m_openedDelivered && isUnused)
         m_hasOpened = false;
     m_signal = true;
@@ -434,6 +435,8 @@ bool PipeConnection::mayRead()
         m_paused = cost >= (m_paused ? limit / 2 : limit);
         if (m_paused)
             return false;
+    } else {
+        m_paused = false;
     }
     return m_peerGone || m_hub->readsContinuously() || m_requests.size() > m_pendingMessages;
 }

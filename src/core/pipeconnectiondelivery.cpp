@@ -70,11 +70,13 @@ void PipeConnection::reportError(const TransportError &error)
 bool PipeConnection::hasSeveralEvents() const
 {
     const Lock lock(m_mutex);
-    qint64 messages = m_pendingMessages - m_deliveredMessages;
+    const qint64 pending = m_pendingMessages - m_deliveredMessages;
+    qint64 messages = pending;
     if (m_continueDelivery && !m_hub->readsContinuously())
         messages = qMin<qint64>(messages, m_requests.size());
-    const qint64 ending =
-            m_state == State::Closed ? m_unsentCookies.size() + (m_closeError ? 2 : 1) : 0;
+    // The end comes behind messages that nobody has asked for yet.
+    const bool mayEnd = m_state == State::Closed && messages == pending;
+    const qint64 ending = mayEnd ? m_unsentCookies.size() + (m_closeError ? 2 : 1) : 0;
     return messages + m_sentCookies.size() + m_errors.size()
             + (m_hasOpened && !m_openedDelivered ? 1 : 0) + ending
             > 1;

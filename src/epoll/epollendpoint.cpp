@@ -20,7 +20,7 @@ static constexpr quint32 BaseEvents = EPOLLIN | EPOLLRDHUP | EPOLLET;
 // Reads in one go before other connections have a turn.
 static constexpr int ReadsPerTurn = 8;
 // Up to here a message is copied next to its header; above it is sent from where it lies.
-static constexpr qsizetype SmallMessage = 2048;
+static constexpr qsizetype SmallMessage = 512;
 // What one startWrite() sends on the caller's thread at most, about; a worker does the rest.
 static constexpr qsizetype SendPerCall = 1024 * 1024;
 // The wait before a call is tried again that failed for want of memory.

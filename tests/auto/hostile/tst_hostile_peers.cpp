@@ -1,0 +1,371 @@
+// SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
+// SPDX-License-Identifier: MIT
+
+#include "childprocess.h"
+#include "payload.h"
+#include "platformflags.h"
+#include "processfacts.h"
+#include "siege.h"
+#include "skipping.h"
+#include "stress.h"
+#include "testclient.h"
+
+#include <QtCore/qelapsedtimer.h>
+#include <QtCore/qendian.h>
+#include <QtTest/QtTest>
+
+using namespace Qt::StringLiterals;
+
+/// Peers that mean harm: what they cost the good clients of the same server, and its memory.
+class tst_HostilePeers : public QObject
+{
+    Q_OBJECT
+
+private Q_SLOTS:
+    void initTestCase();
+    void slowSenders_data();
+    void slowSenders();
+    void peersThatNeverRead_data();
+    void peersThatNeverRead();
+    void peersThatNeverClose_data();
+    void peersThatNeverClose();
+    void floodOfClientsBeyondTheLimit_data();
+    void floodOfClientsBeyondTheLimit();
+    void clientsThatComeAndGo_data();
+    void clientsThatComeAndGo();
+    void serversThatWantTheName_data();
+    void serversThatWantTheName();
+    void processesThatWantTheName();
+    void crashedServerIsReplacedAtOnce_data();
+    void crashedServerIsReplacedAtOnce();
+
+private:
+    static constexpr qint64 mebibyte = 1024 * 1024;
+    static constexpr RawPeer::Milliseconds atOnce { 0 };
+
+    static void addModes()
+    {
+        QTest::addColumn<bool>("freeThreaded");
+        QTest::newRow("marshalled") << false;
+        QTest::newRow("free-threaded") << true;
+    }
+};
+
+void tst_HostilePeers::initTestCase()
+{
+    QVERIFY(ProcessFacts::allowHandles(4000));
+}
+
+void tst_HostilePeers::slowSenders_data()
+{
+    QTest::addColumn<quint32>("announced");
+    QTest::addColumn<bool>("freeThreaded");
+    // The second is more than the server takes: it closes, and they come again.
+    QTest::newRow("2 GiB announced, marshalled") << 0x7FFFFFFFu << false;
+    QTest::newRow("2 GiB announced, free-threaded") << 0x7FFFFFFFu << true;
+    QTest::newRow("4 GiB announced, marshalled") << 0xFFFFFFFEu << false;
+    QTest::newRow("4 GiB announced, free-threaded") << 0xFFFFFFFEu << true;
+    QTest::newRow("1 MB in drips, marshalled") << 1'000'000u << false;
+    QTest::newRow("1 MB in drips, free-threaded") << 1'000'000u << true;
+}
+
+// Byte by byte, headers included. On Windows, where the system keeps the boundaries, each byte is a
+// message, and the answer to it is not read.
+void tst_HostilePeers::slowSenders()
+{
+    QFETCH(quint32, announced);
+    QFETCH(bool, freeThreaded);
+    if (PlatformFlags::runningOnWindows() && announced != 1'000'000u)
+        SKIP_BECAUSE("Windows keeps the boundaries of messages itself: there is no header");
+    const int count = scaled(500, 20);
+    std::vector<RawPeer> peers(static_cast<size_t>(count));
+    QByteArray header(4, '\0');
+    qToBigEndian(announced, header.data());
+    Siege siege(freeThreaded);
+    QVERIFY2(siege.begin(), siege.fault());
+    const auto drip = [&](int round) -> QByteArray {
+        for (RawPeer &peer : peers) {
+            const char byte = round < header.size() ? header.at(round) : 'x';
+            if (peer.isOpen() && peer.sendRaw(QByteArray(1, byte)))
+                continue;
+            // The first time, and after the server has closed.
+            if (!peer.connectTo(siege.ts.name()) || !peer.sendRaw(header.left(round + 1)))
+                return "a peer could not come (again)";
+        }
+        return {};
+    };
+    QVERIFY2(siege.attack(QByteArray(QTest::currentDataTag()).split(',').constFirst(), count, 10,
+                          drip),
+             siege.fault());
+    QVERIFY(siege.isPrompt());
+    QVERIFY2(siege.growth() < 64 * mebibyte, QByteArray::number(siege.growth()));
+    QVERIFY(siege.servesANewcomer());
+    QCOMPARE(siege.ts.recorder.count(ServerEvent::ServerError), 0);
+}
+
+void tst_HostilePeers::peersThatNeverRead_data()
+{
+    QTest::addColumn<bool>("broadcasts");
+    QTest::addColumn<bool>("freeThreaded");
+    QTest::newRow("unread replies, marshalled") << false << false;
+    QTest::newRow("unread replies, free-threaded") << false << true;
+    QTest::newRow("unread broadcasts, marshalled") << true << false;
+    QTest::newRow("unread broadcasts, free-threaded") << true << true;
+}
+
+void tst_HostilePeers::peersThatNeverRead()
+{
+    QFETCH(bool, broadcasts);
+    QFETCH(bool, freeThreaded);
+    constexpr qint64 limit = 256 * 1024;
+    const int count = scaled(50, 5);
+    const QByteArray large = payload(16 * 1024);
+    std::vector<RawPeer> peers(static_cast<size_t>(count));
+    Siege siege(freeThreaded);
+    NamedPipeServer &server = siege.ts.server;
+    server.setMaximumPendingWriteBytes(limit);
+    siege.ts.recorder.onMessage() = [&](const NamedPipeServerConnectionPtr &connection,
+                                        const QVariant &, const QByteArray &data) {
+        connection->asyncWrite(data);
+        if (broadcasts)
+            server.asyncBroadcast(large);
+    };
+    QVERIFY2(siege.begin(), siege.fault());
+    const auto ask = [&](int round) -> QByteArray {
+        for (RawPeer &peer : peers) {
+            if (round == 0 && !peer.connectTo(siege.ts.name()))
+                return "a peer could not come";
+            if (!broadcasts)
+                peer.sendMessage(large, atOnce); // what it refuses was asked for before
+        }
+        for (const NamedPipeServerConnectionPtr &connection : server.connections()) {
+            if (connection->bytesToWrite() > limit)
+                return "more is queued than may be: "
+                        + QByteArray::number(connection->bytesToWrite());
+        }
+        return {};
+    };
+    const QByteArray name = broadcasts ? "unread broadcasts" : "unread replies";
+    QVERIFY2(siege.attack(name, count, 100, ask), siege.fault());
+    QVERIFY(siege.isPrompt());
+    // The queue of each, and as much of what it asked for.
+    QVERIFY2(siege.growth() < count * 2 * mebibyte, QByteArray::number(siege.growth()));
+    QCOMPARE(server.connectionCount(), Siege::goodClients + count); // slow is not dead
+    QVERIFY(siege.servesANewcomer());
+}
+
+void tst_HostilePeers::peersThatNeverClose_data()
+{
+    addModes();
+}
+
+// The server closes; they keep their end, and go on sending.
+void tst_HostilePeers::peersThatNeverClose()
+{
+    QFETCH(bool, freeThreaded);
+    constexpr int places = 10;
+    const int count = scaled(500, 30);
+    std::vector<RawPeer> peers;
+    Siege siege(freeThreaded);
+    NamedPipeServer &server = siege.ts.server;
+    server.setMaxConnections(Siege::goodClients + places);
+    siege.ts.recorder.onMessage() = [](const NamedPipeServerConnectionPtr &connection,
+                                       const QVariant &, const QByteArray &data) {
+        if (data == "close me"_ba)
+            connection->asyncClose();
+        else
+            connection->asyncWrite(data);
+    };
+    QVERIFY2(siege.begin(), siege.fault());
+    const auto stay = [&](int) -> QByteArray {
+        for (RawPeer &peer : peers)
+            peer.sendMessage("still here"_ba, atOnce);
+        for (int place = 0; place < places && int(peers.size()) < count; ++place) {
+            peers.emplace_back();
+            if (!peers.back().connectTo(siege.ts.name())) // more of them than there are places
+                return "a place has not become free";
+            peers.back().sendMessage("close me"_ba, atOnce);
+        }
+        return {};
+    };
+    QVERIFY2(siege.attack("never closes", count, count / places, stay), siege.fault());
+    QVERIFY(siege.isPrompt());
+    QVERIFY2(siege.growth() < 32 * mebibyte, QByteArray::number(siege.growth()));
+    QVERIFY(siege.servesANewcomer());
+    QVERIFY(waitUntil([&] { return server.connectionCount() == Siege::goodClients; }));
+    QCOMPARE(siege.ts.recorder.count(ServerEvent::ServerError), 0);
+    QVERIFY(peers.back().isOpen());
+}
+
+void tst_HostilePeers::floodOfClientsBeyondTheLimit_data()
+{
+    addModes();
+}
+
+void tst_HostilePeers::floodOfClientsBeyondTheLimit()
+{
+    QFETCH(bool, freeThreaded);
+    constexpr int places = 20;
+    const int count = scaled(500, 50);
+    std::vector<RawPeer> peers(static_cast<size_t>(count));
+    Siege siege(freeThreaded);
+    NamedPipeServer &server = siege.ts.server;
+    server.setMaxConnections(Siege::goodClients + places);
+    QVERIFY2(siege.begin(), siege.fault());
+    const auto flood = [&](int round) -> QByteArray {
+        for (size_t index = 0; index < peers.size(); ++index) {
+            RawPeer &peer = peers[index];
+            if (index % 2 == size_t(round % 2))
+                peer.abort();
+            if (peer.isOpen() || peer.connectTo(siege.ts.name(), atOnce))
+                peer.sendMessage("let me in"_ba, atOnce);
+        }
+        if (server.connectionCount() > Siege::goodClients + places)
+            return "more clients than there are places";
+        return {};
+    };
+    QVERIFY2(siege.attack("connect flood", count, 20, flood), siege.fault());
+    QVERIFY(siege.isPrompt());
+    QVERIFY2(siege.growth() < 32 * mebibyte, QByteArray::number(siege.growth()));
+    peers.clear();
+    QVERIFY(siege.servesANewcomer());
+    QCOMPARE(siege.ts.recorder.count(ServerEvent::ServerError), 0);
+}
+
+void tst_HostilePeers::clientsThatComeAndGo_data()
+{
+    addModes();
+}
+
+void tst_HostilePeers::clientsThatComeAndGo()
+{
+    QFETCH(bool, freeThreaded);
+    constexpr int count = 20;
+    Siege siege(freeThreaded);
+    QVERIFY2(siege.begin(), siege.fault());
+    const auto knock = [&](int round) -> QByteArray {
+        for (int visitor = 0; visitor < count; ++visitor) {
+            RawPeer peer;
+            if (!peer.connectTo(siege.ts.name()))
+                return "a client could not come";
+            if (visitor % 2 == round % 2)
+                peer.sendRaw("rubbish"_ba, atOnce);
+        }
+        return {};
+    };
+    QVERIFY2(siege.attack("come and go", count, scaled(50, 5), knock), siege.fault());
+    QVERIFY(siege.isPrompt());
+    QVERIFY2(siege.growth() < 32 * mebibyte, QByteArray::number(siege.growth()));
+    QVERIFY(siege.servesANewcomer());
+    QVERIFY(waitUntil([&] { return siege.ts.server.connectionCount() == Siege::goodClients; }));
+    QCOMPARE(siege.ts.recorder.count(ServerEvent::ServerError), 0);
+}
+
+void tst_HostilePeers::serversThatWantTheName_data()
+{
+    addModes();
+}
+
+void tst_HostilePeers::serversThatWantTheName()
+{
+    QFETCH(bool, freeThreaded);
+    Siege siege(freeThreaded);
+    QVERIFY2(siege.begin(), siege.fault());
+    const auto grab = [&](int) -> QByteArray {
+        NamedPipeServer thief(siege.ts.name());
+        if (thief.start())
+            return "the name was stolen";
+        return thief.error() == NamedPipe::NameInUse ? QByteArray() : thief.errorString().toUtf8();
+    };
+    QVERIFY2(siege.attack("second server", 1, scaled(200, 20), grab), siege.fault());
+    QVERIFY(siege.isPrompt());
+    QVERIFY(siege.servesANewcomer());
+}
+
+void tst_HostilePeers::processesThatWantTheName()
+{
+    const int count = scaled(50, 5);
+    int thieves = 0;
+    Siege siege(false);
+    QVERIFY2(siege.begin(), siege.fault());
+    const auto grab = [&](int round) -> QByteArray {
+        if (round > 0) // once will do; the good clients go on for their thousand trips
+            return {};
+        std::vector<std::unique_ptr<ChildProcess>> children;
+        for (int child = 0; child < count; ++child)
+            children.push_back(
+                    std::make_unique<ChildProcess>(QStringList { u"race"_s, siege.ts.name() }));
+        for (const auto &child : children) {
+            if (!child->waitForOutput("\n", 3 * patience))
+                return "a process says nothing";
+            thieves += child->output().startsWith("won") ? 1 : 0;
+        }
+        return {};
+    };
+    QVERIFY2(siege.attack("second server in other processes", count, 1, grab), siege.fault());
+    if (thieves > 0) {
+        const auto enforced = PlatformFlags::firstInstanceIsEnforced();
+        if (!enforced)
+            QEXPECT_FAIL("", enforced.reason, Abort);
+    }
+    QCOMPARE(thieves, 0);
+    QVERIFY(siege.isPrompt());
+    QVERIFY(siege.servesANewcomer());
+}
+
+void tst_HostilePeers::crashedServerIsReplacedAtOnce_data()
+{
+    addModes();
+}
+
+// A server in another process is killed; its clients, and those of the server here, are good ones.
+void tst_HostilePeers::crashedServerIsReplacedAtOnce()
+{
+    QFETCH(bool, freeThreaded);
+    const int count = scaled(50, 5);
+    const int rounds = scaled(5, 2);
+    std::vector<qint64> told;
+    Siege siege(freeThreaded);
+    QVERIFY2(siege.begin(), siege.fault());
+    const auto crash = [&](int round) -> QByteArray {
+        if (round >= rounds)
+            return {};
+        const QString name = scratchName();
+        ChildProcess victim({ u"serve"_s, name });
+        if (!victim.waitForOutput("serving"))
+            return "the server did not start";
+        TestClient clients;
+        clients.manager.setFreeThreadingEvents(freeThreaded);
+        std::vector<NamedPipeClientConnectionPtr> connections;
+        for (int client = 0; client < count; ++client) {
+            connections.push_back(clients.dial(name));
+            connections.back()->asyncWrite("hello"_ba, client);
+        }
+        if (!clients.recorder.waitFor(ClientEvent::Connected, count))
+            return "not all clients are connected";
+        for (const NamedPipeClientConnectionPtr &connection : connections)
+            connection->asyncWrite(payload(1'000'000)); // is on its way when the server dies
+        QElapsedTimer sinceTheCrash;
+        if (!victim.kill())
+            return "the server does not die";
+        sinceTheCrash.start();
+        NamedPipeServer successor(name);
+        if (!successor.start())
+            return "the name is not free: " + successor.errorString().toUtf8();
+        if (!clients.recorder.waitFor(ClientEvent::Disconnected, count))
+            return "not all clients were told";
+        told.push_back(sinceTheCrash.elapsed());
+        RawPeer peer;
+        return peer.connectTo(name) ? QByteArray() : "nobody gets in to the successor"_ba;
+    };
+    QVERIFY2(siege.attack("crashed server", count, rounds, crash), siege.fault());
+    QVERIFY(siege.isPrompt());
+    const qint64 worst = *std::max_element(told.begin(), told.end());
+    qInfo("all %d clients of the crashed server told, and the name taken, after %lld ms at most",
+          count, worst);
+    QVERIFY2(worst < Siege::bound().count(), QByteArray::number(worst));
+    QVERIFY(siege.servesANewcomer());
+}
+
+QTEST_GUILESS_MAIN(tst_HostilePeers)
+#include "tst_hostile_peers.moc"
