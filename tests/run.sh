@@ -9,7 +9,8 @@
 #   --native        Debug build on this system (the default)
 #   --sanitizers    with AddressSanitizer + UndefinedBehaviorSanitizer, and with ThreadSanitizer
 #   --windows       cross-built with MinGW-w64, under Wine
-#   --extras        what is no Qt Test suite: the documentation, packages and their consumers, that the benchmarks run
+#   --extras        what is no Qt Test suite: the documentation, a short search by the fuzzers, packages and their
+#                   consumers, and that the benchmarks run
 #   --all           all of these
 #   --filter REGEX  only suites whose name matches (as ctest -R)
 #   --repeat N      run each suite N times
@@ -25,7 +26,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../tools/setup.sh"
 
 usage() {
-    sed -n '5,21s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '5,22s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 }
 
 presets=()
@@ -210,6 +211,7 @@ for preset in "${presets[@]}"; do
 done
 if [ $extras = yes ]; then
     run_extra docs "$source_dir/docs/build.sh"
+    run_extra fuzz "$source_dir/tests/fuzz/run.sh" --seconds 10
     run_extra packaging "$source_dir/tests/packaging/run.sh"
     run_extra benchmark-tables python3 -B "$source_dir/tests/benchmarks/test_compare.py"
     run_extra benchmark "$source_dir/tests/benchmarks/run.sh" --quick --repeat 1 --rows '^(oneway-64-1|echo-64|broadcast)$'
