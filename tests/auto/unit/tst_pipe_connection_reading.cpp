@@ -36,6 +36,7 @@ private Q_SLOTS:
     void aFloodOfEmptyMessagesMeetsTheLimit();
     void theEngineIsToldHowMuchIsWelcome();
     void clientThatHungUpIsReadToTheEndUnasked();
+    void brokenConnectionRestsUntilItsMessagesAreAskedFor();
     void pausedConnectionIsReadToTheEndAfterAHangUp();
     void statisticsCountWhatArrived();
 };
@@ -418,6 +419,24 @@ void tst_PipeConnectionReading::clientThatHungUpIsReadToTheEndUnasked()
     server.deliver();
     QCOMPARE(server.log->lines(1),
              QStringList({ u"opened"_s, u"message unread #1"_s, u"closed"_s }));
+}
+
+void tst_PipeConnectionReading::brokenConnectionRestsUntilItsMessagesAreAskedFor()
+{
+    FakeServer server({}, false);
+    QVERIFY(server.start());
+    const auto client = server.openClient();
+    client->hangUp();
+    QVERIFY(client->receive({ "unread"_ba }));
+    QVERIFY(client->endReading(ReadEnd::Failed, { NamedPipe::ConnectionBroken, 0, "", {} }));
+    server.deliver();
+    QVERIFY(!server.deliverOnce()); // an event after each would keep the owner's thread busy
+    QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s }));
+    server.connection()->read(1);
+    server.deliver();
+    QCOMPARE(server.log->lines(1),
+             QStringList({ u"opened"_s, u"message unread #1"_s, u"error ConnectionBroken"_s,
+                           u"closed"_s }));
 }
 
 void tst_PipeConnectionReading::pausedConnectionIsReadToTheEndAfterAHangUp()
