@@ -75,9 +75,9 @@ make_prefix() {
 # Makes the prefix once, and wakes it up when it sleeps.
 prepare_prefix() {
     mkdir -p "$WINEPREFIX"
-    echo "<fontconfig><dir>/usr/share/fonts/truetype/dejavu</dir></fontconfig>" >"$FONTCONFIG_FILE"
     exec 9>"$WINEPREFIX/.lock"
     flock 9
+    echo "<fontconfig><dir>/usr/share/fonts/truetype/dejavu</dir></fontconfig>" >"$FONTCONFIG_FILE"
     if [ ! -e "$WINEPREFIX/.ready" ]; then
         # A second time, for the first has failed once on a busy machine, and nobody has found out why.
         if ! make_prefix && ! make_prefix; then

@@ -4,25 +4,19 @@
 #include "fragments.h"
 #include "platformflags.h"
 #include "processfacts.h"
+#include "program.h"
 #include "requests.h"
 #include "testclient.h"
 #include "testserver.h"
 #include "wordcounter.h"
 
 #include <QtCore/qbuffer.h>
-#include <QtCore/qprocess.h>
 #include <QtCore/qregularexpression.h>
 #include <QtCore/qtemporarydir.h>
 #include <QtTest/QtTest>
 
 #include <algorithm>
 #include <atomic>
-
-#ifdef Q_OS_WIN
-#    include <windows.h>
-#else
-#    include <csignal>
-#endif
 
 using namespace Qt::StringLiterals;
 
@@ -33,69 +27,11 @@ void store(quint64, QByteArrayView message)
     stored.append(message.toByteArray());
 }
 
-/// One of the programs of docs/snippets. It ends with this object, however the test goes.
-class Program
+/// One of the programs of docs/snippets.
+class Snippet : public Program
 {
 public:
-    explicit Program(const char *name)
-    {
-        QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
-        environment.insert(u"QT_FORCE_STDERR_LOGGING"_s, u"1"_s); // on Windows, without a console
-        m_process.setProcessEnvironment(environment);
-        m_process.setProcessChannelMode(QProcess::MergedChannels);
-#ifdef Q_OS_WIN
-        // On a console of its own: see interrupt().
-        m_process.setCreateProcessArgumentsModifier([](QProcess::CreateProcessArguments *made) {
-            made->flags &= ~ulong(CREATE_NO_WINDOW);
-            made->flags |= CREATE_NEW_CONSOLE;
-        });
-#endif
-        m_process.start(u"" TESTS_BINARY_DIR "/snippet_"_s + QLatin1String(name), QStringList());
-    }
-    ~Program()
-    {
-        if (m_process.state() != QProcess::NotRunning) {
-            m_process.kill();
-            m_process.waitForFinished(int(patience.count()));
-        }
-    }
-    Program(const Program &) = delete;
-    Program &operator=(const Program &) = delete;
-
-    QByteArray output()
-    {
-        m_output += m_process.readAll().replace("\r\n", "\n");
-        return m_output;
-    }
-    bool endsWith(int exitCode)
-    {
-        const bool ended = waitUntil([this] { return m_process.state() == QProcess::NotRunning; },
-                                     2 * patience);
-        if (ended && m_process.exitStatus() == QProcess::NormalExit
-            && m_process.exitCode() == exitCode)
-            return true;
-        qWarning("%s, exit code %d, not %d:\n%s", qPrintable(m_process.program()),
-                 m_process.exitCode(), exitCode, output().constData());
-        return false;
-    }
-    /// Ctrl+C, or what a system sends to a service.
-    bool interrupt()
-    {
-#ifdef Q_OS_WIN
-        FreeConsole(); // for its own one
-        const auto ignore = [](DWORD) -> BOOL { return TRUE; }; // it comes to both
-        const bool pressed = AttachConsole(DWORD(m_process.processId()))
-                && SetConsoleCtrlHandler(ignore, TRUE) && GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0);
-        FreeConsole();
-        return pressed;
-#else
-        return ::kill(pid_t(m_process.processId()), SIGTERM) == 0;
-#endif
-    }
-
-private:
-    QProcess m_process;
-    QByteArray m_output;
+    explicit Snippet(const char *name) : Program(u"snippet_"_s + QLatin1String(name)) { }
 };
 
 /// A server whose pipe has the name that a snippet has.
@@ -206,9 +142,9 @@ void tst_Snippets::programsUnderstandEachOther()
     QFETCH(QByteArray, client);
     QFETCH(QString, pipe);
     QFETCH(QByteArray, output);
-    Program serverProgram(server);
+    Snippet serverProgram(server);
     QVERIFY(isListening(pipe));
-    Program clientProgram(client);
+    Snippet clientProgram(client);
     QVERIFY(clientProgram.endsWith(0));
     QCOMPARE(clientProgram.output(), output);
 }
@@ -224,14 +160,14 @@ void tst_Snippets::clientWithoutAServerSaysSo_data()
 void tst_Snippets::clientWithoutAServerSaysSo()
 {
     QFETCH(QByteArray, client);
-    Program program(client);
+    Snippet program(client);
     QVERIFY(program.endsWith(1));
     QVERIFY(!program.output().isEmpty());
 }
 
 void tst_Snippets::basicServerCounts()
 {
-    Program server("basic_server");
+    Snippet server("basic_server");
     QVERIFY(isListening(u"MyService"_s));
     TestClient client;
     const auto connection = client.connectTo(u"MyService"_s);
@@ -243,9 +179,9 @@ void tst_Snippets::basicServerCounts()
 void tst_Snippets::serviceStopsWhenAsked()
 {
 #ifdef Q_OS_WIN
-    Program service("service_windows");
+    Snippet service("service_windows");
 #else
-    Program service("service_linux");
+    Snippet service("service_linux");
 #endif
     QVERIFY(isListening(u"service"_s));
     TestClient client;

@@ -1,111 +1,31 @@
 // SPDX-FileCopyrightText: 2026 QtNamedPipes contributors
 // SPDX-License-Identifier: MIT
 
+#include "program.h"
 #include "skipping.h"
 #include "testclient.h"
 #include "testserver.h"
 
 #include <QtCore/qdatetime.h>
 #include <QtCore/qfile.h>
-#include <QtCore/qprocess.h>
 #include <QtCore/qregularexpression.h>
 #include <QtCore/qtemporarydir.h>
 #include <QtTest/QtTest>
 
 #include <algorithm>
 
-#ifdef Q_OS_WIN
-#    include <windows.h>
-#else
-#    include <csignal>
-#endif
-
 using namespace Qt::StringLiterals;
 
-/// One of the programs of demo/examples. It ends with this object, however the test goes.
-class Example
+/// One of the programs of demo/examples.
+class Example : public Program
 {
 public:
     explicit Example(const QString &name, const QStringList &arguments = {})
+        : Program(u"example-"_s + name, arguments)
     {
-        QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
-        environment.insert(u"QT_FORCE_STDERR_LOGGING"_s, u"1"_s); // on Windows, without a console
-        m_process.setProcessEnvironment(environment);
-        m_process.setProcessChannelMode(QProcess::MergedChannels);
-#ifdef Q_OS_WIN
-        // On a console of its own: see interrupt().
-        m_process.setCreateProcessArgumentsModifier([](QProcess::CreateProcessArguments *made) {
-            made->flags &= ~ulong(CREATE_NO_WINDOW);
-            made->flags |= CREATE_NEW_CONSOLE;
-        });
-#endif
-        m_process.start(u"" TESTS_BINARY_DIR "/example-"_s + name, arguments);
-    }
-    ~Example()
-    {
-        if (m_process.state() != QProcess::NotRunning)
-            kill();
-    }
-    Example(const Example &) = delete;
-    Example &operator=(const Example &) = delete;
-
-    /// Everything that it said so far.
-    QByteArray output()
-    {
-        m_output += m_process.readAll().replace("\r\n", "\n");
-        return m_output;
-    }
-    bool waitForOutput(const QByteArray &text)
-    {
-        return waitUntil([&] { return output().contains(text); });
     }
     /// A server is ready when it says so.
-    bool isListening()
-    {
-        return waitForOutput("istening on ");
-    }
-    bool endsWith(int exitCode)
-    {
-        const bool ended =
-                waitUntil([&] { return m_process.state() == QProcess::NotRunning; }, 2 * patience);
-        if (ended && m_process.exitStatus() == QProcess::NormalExit
-            && m_process.exitCode() == exitCode)
-            return true;
-        qWarning("%s, exit code %d, not %d:\n%s", qPrintable(m_process.program()),
-                 m_process.exitCode(), exitCode, output().constData());
-        return false;
-    }
-    bool kill()
-    {
-        m_process.kill();
-        return m_process.waitForFinished(int(patience.count()));
-    }
-#ifdef Q_OS_WIN
-    /// Presses Ctrl+C on its console. This program leaves its own one for that.
-    bool interrupt(int event)
-    {
-        FreeConsole();
-        const auto ignore = [](DWORD) -> BOOL { return TRUE; }; // it comes to both
-        const bool pressed = AttachConsole(DWORD(processId()))
-                && SetConsoleCtrlHandler(ignore, TRUE) && GenerateConsoleCtrlEvent(DWORD(event), 0);
-        FreeConsole();
-        return pressed;
-    }
-#else
-    bool interrupt(int signal)
-    {
-        return ::kill(pid_t(processId()), signal) == 0;
-    }
-#endif
-
-private:
-    qint64 processId() const
-    {
-        return m_process.processId();
-    }
-
-    QProcess m_process;
-    QByteArray m_output;
+    bool isListening() { return waitForOutput("istening on "); }
 };
 
 /// The examples as a newcomer runs them: programs that talk with each other.

@@ -10,6 +10,7 @@
 
 #include <QtCore/qdebug.h>
 #include <QtCore/qthread.h>
+#include <QtTest/qtest.h>
 
 #include <algorithm>
 #include <atomic>
@@ -23,6 +24,13 @@ Siege::Siege(bool freeThreaded)
     ts.server.setFreeThreadingEvents(freeThreaded);
     ts.recorder.onMessage() = [](const NamedPipeServerConnectionPtr &connection, const QVariant &,
                                  const QByteArray &data) { connection->asyncWrite(data); };
+}
+
+void Siege::addModes()
+{
+    QTest::addColumn<bool>("freeThreaded");
+    QTest::newRow("marshalled") << false;
+    QTest::newRow("free-threaded") << true;
 }
 
 /// Round trips of the good clients in turns, a thousand and as long as goOn() says.

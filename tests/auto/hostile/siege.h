@@ -18,6 +18,8 @@ public:
     using Round = std::function<QByteArray(int round)>;
 
     explicit Siege(bool freeThreaded);
+    /// The rows of a test that is the same in both modes: a column "freeThreaded".
+    static void addModes();
 
     /// Starts the server, lets the good clients in, and measures them in peace.
     bool begin();

@@ -32,9 +32,7 @@ private Q_SLOTS:
 
 void tst_HostileLinux::strangersAreTurnedAway_data()
 {
-    QTest::addColumn<bool>("freeThreaded");
-    QTest::newRow("marshalled") << false;
-    QTest::newRow("free-threaded") << true;
+    Siege::addModes();
 }
 
 // Of those whom the mode of the file keeps out the server never hears. These get past it.

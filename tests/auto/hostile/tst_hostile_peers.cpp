@@ -42,13 +42,6 @@ private Q_SLOTS:
 private:
     static constexpr qint64 mebibyte = 1024 * 1024;
     static constexpr RawPeer::Milliseconds atOnce { 0 };
-
-    static void addModes()
-    {
-        QTest::addColumn<bool>("freeThreaded");
-        QTest::newRow("marshalled") << false;
-        QTest::newRow("free-threaded") << true;
-    }
 };
 
 void tst_HostilePeers::initTestCase()
@@ -156,7 +149,7 @@ void tst_HostilePeers::peersThatNeverRead()
 
 void tst_HostilePeers::peersThatNeverClose_data()
 {
-    addModes();
+    Siege::addModes();
 }
 
 // The server closes; they keep their end, and go on sending.
@@ -199,7 +192,7 @@ void tst_HostilePeers::peersThatNeverClose()
 
 void tst_HostilePeers::floodOfClientsBeyondTheLimit_data()
 {
-    addModes();
+    Siege::addModes();
 }
 
 void tst_HostilePeers::floodOfClientsBeyondTheLimit()
@@ -234,7 +227,7 @@ void tst_HostilePeers::floodOfClientsBeyondTheLimit()
 
 void tst_HostilePeers::clientsThatComeAndGo_data()
 {
-    addModes();
+    Siege::addModes();
 }
 
 void tst_HostilePeers::clientsThatComeAndGo()
@@ -263,7 +256,7 @@ void tst_HostilePeers::clientsThatComeAndGo()
 
 void tst_HostilePeers::serversThatWantTheName_data()
 {
-    addModes();
+    Siege::addModes();
 }
 
 void tst_HostilePeers::serversThatWantTheName()
@@ -315,7 +308,7 @@ void tst_HostilePeers::processesThatWantTheName()
 
 void tst_HostilePeers::crashedServerIsReplacedAtOnce_data()
 {
-    addModes();
+    Siege::addModes();
 }
 
 // A server in another process is killed; its clients, and those of the server here, are good ones.
