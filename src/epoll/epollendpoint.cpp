@@ -280,7 +280,7 @@ public:
     }
 
 private:
-    static constexpr int MaximumVectors = 64;
+    static constexpr int MaximumVectors = 256;
 
     void addVector(char *data, qsizetype size)
     {
