@@ -81,19 +81,26 @@ TransportError SocketName::claim(const QString &name, int backlog, NamedPipe::Ac
         return unixError(errno, "socket");
     // Before bind() the mode of the descriptor is what the file gets, less the umask: the file is
     // never wider than it should be, and the process' umask stays as it is.
-    if (::fchmod(m_socket.get(), S_IRUSR | S_IWUSR) != 0)
+    const mode_t mode = modeOf(access);
+    if (::fchmod(m_socket.get(), mode) != 0)
         return unixError(errno, "fchmod");
     const sockaddr_un address = socketAddress(m_path);
     if (calls.bind(m_socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address)
         != 0)
         return unixError(errno, "bind");
+    // The file itself from here on, not its path: who may write to the folder could have put
+    // something else there, a link to another file for instance.
+    const UnixFd bound(::open(m_path.constData(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     struct stat file;
-    if (::lstat(m_path.constData(), &file) != 0)
-        return unixError(errno, "lstat");
+    if (!bound || ::fstat(bound.get(), &file) != 0)
+        return unixError(errno, "open");
+    if (!S_ISSOCK(file.st_mode))
+        return nameInUse(Text::tr("the name is taken by a file that is not a pipe: %1"));
     m_isBound = true;
     m_device = file.st_dev;
     m_inode = file.st_ino;
-    if (::chmod(m_path.constData(), modeOf(access)) != 0)
+    const QByteArray self = "/proc/self/fd/" + QByteArray::number(bound.get());
+    if ((file.st_mode & ALLPERMS) != mode && ::chmod(self.constData(), mode) != 0)
         return unixError(errno, "chmod");
     if (calls.listen(m_socket.get(), backlog) != 0)
         return unixError(errno, "listen");
@@ -133,19 +140,21 @@ TransportError SocketName::lock(const QByteArray &path)
     }
 }
 
+TransportError SocketName::nameInUse(const QString &text) const
+{
+    return { NamedPipe::NameInUse, 0, "", text.arg(QFile::decodeName(m_path)) };
+}
+
 /// Removes the socket of a crashed server; anything else in the way keeps the name.
 TransportError SocketName::removeStale() const
 {
-    const auto inUse = [this](const QString &text) {
-        return TransportError { NamedPipe::NameInUse, 0, "", text.arg(QFile::decodeName(m_path)) };
-    };
     struct stat file;
     if (::lstat(m_path.constData(), &file) != 0)
         return errno == ENOENT ? TransportError() : unixError(errno, "lstat");
     if (!S_ISSOCK(file.st_mode))
-        return inUse(Text::tr("the name is taken by a file that is not a pipe: %1"));
+        return nameInUse(Text::tr("the name is taken by a file that is not a pipe: %1"));
     if (file.st_uid != ::geteuid())
-        return inUse(Text::tr("the name is taken by another user's pipe: %1"));
+        return nameInUse(Text::tr("the name is taken by another user's pipe: %1"));
 
     // A server that does not lock, a QLocalServer say, may be listening.
     const UnixFd probe(unixCalls().socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -156,7 +165,7 @@ TransportError SocketName::removeStale() const
                             sizeof address)
                 == 0
         || errno != ECONNREFUSED)
-        return inUse(Text::tr("the name is served by a running server: %1"));
+        return nameInUse(Text::tr("the name is served by a running server: %1"));
     qCDebug(lcEngine, "taking over the stale socket %s", m_path.constData());
     if (::unlink(m_path.constData()) != 0 && errno != ENOENT)
         return unixError(errno, "unlink");
