@@ -9,6 +9,7 @@
 #include "iocp/iocplistener.h"
 #include "iocp/winerror.h"
 
+#include <algorithm>
 #include <limits>
 #include <shared_mutex>
 #include <utility>
@@ -21,6 +22,9 @@ using namespace std::chrono_literals;
 static constexpr auto DrainTime = 1s;
 // A packet that the system had no memory for is brought again after this time.
 static constexpr auto LateTime = 10ms;
+// A worker has a look at the tasks so often at least. Nothing else finds those for which no packet
+// could be posted while every worker waited.
+static constexpr auto LongestWait = 1s;
 
 // The completion keys of packets without an operation. Handles are bound with 0: an operation
 // knows its owner itself, and for as long as it is in flight the owner lives.
@@ -159,8 +163,8 @@ void IocpEngine::postAt(Clock::time_point when, std::shared_ptr<EngineTask> task
 {
     if (m_isStopping.load(std::memory_order_acquire))
         return;
-    if (m_timers.add(when, std::move(task)))
-        postPacket(nullptr, ClockKey); // a worker that waits must wait anew
+    if (m_timers.add(when, std::move(task)) && !postPacket(nullptr, ClockKey))
+        m_tokenIsDue.store(true); // a worker that waits must wait anew
 }
 
 bool IocpEngine::isWorkerThread() const
@@ -238,18 +242,20 @@ void IocpEngine::takePackets(Worker &self)
     QThread::msleep(ULONG(LateTime.count())); // whatever it is, it shall not spin
 }
 
-/// One of the waiting workers watches the clock, the others wait without limit. Tasks that come to
-/// be the first send a clock token, and who gets it takes the watch over.
+/// One of the waiting workers watches the clock, the others wait long. Tasks that come to be the
+/// first send a clock token, and who gets it takes the watch over.
 DWORD IocpEngine::waitTime(Worker &self)
 {
     Worker *nobody = nullptr;
-    if (std::exchange(self.hasClock, false))
+    if (std::exchange(self.hasClock, false)
+        || (m_tokenIsDue.load() && m_tokenIsDue.exchange(false)))
         m_clockWatcher.store(&self);
     else
         m_clockWatcher.compare_exchange_strong(nobody, &self);
     // After having taken the watch: a task that is added from now on sends a token.
     const int next = m_timers.millisecondsToNext();
-    return next < 0 || m_clockWatcher.load() != &self ? INFINITE : DWORD(next);
+    const auto longest = DWORD(std::chrono::milliseconds(LongestWait).count());
+    return next < 0 || m_clockWatcher.load() != &self ? longest : std::min(DWORD(next), longest);
 }
 
 /// A worker that watched the clock, or was told to, and has something else to do now hands the

@@ -45,6 +45,7 @@ public:
         api.writeFile = &writeFile;
         api.cancelIoEx = &cancelIoEx;
         api.postQueuedCompletionStatus = &postQueuedCompletionStatus;
+        api.getQueuedCompletionStatusEx = &getQueuedCompletionStatusEx;
         // It would see the real pipe, and not what the script says about it.
         watches.always(
                 [](HANDLE, char *, DWORD, OVERLAPPED *) { return fail(ERROR_NOT_SUPPORTED); });
@@ -107,6 +108,7 @@ public:
     Steps<BOOL()> posts;
     Steps<HANDLE()> ports;
     Steps<HANDLE()> binds; ///< of a handle to the port
+    std::atomic<int> waits { 0 }; ///< how often a worker began to wait, with a time that is fixed
 
     /// A packet as the system would queue it.
     void queuePacket(OVERLAPPED *overlapped, LONG status, DWORD bytes) const
@@ -180,6 +182,13 @@ private:
     {
         const auto step = s_current->posts.take();
         return step ? step() : ::PostQueuedCompletionStatus(port, bytes, key, overlapped);
+    }
+    static BOOL WINAPI getQueuedCompletionStatusEx(HANDLE port, LPOVERLAPPED_ENTRY packets,
+                                                   ULONG maximum, PULONG count, DWORD timeout,
+                                                   BOOL isAlertable)
+    {
+        ++s_current->waits;
+        return ::GetQueuedCompletionStatusEx(port, packets, maximum, count, timeout, isAlertable);
     }
 
     inline static ScriptedApi *s_current = nullptr;

@@ -29,6 +29,8 @@ private Q_SLOTS:
     void clockGoesOnWhileAWorkerIsBusy();
     void slowTaskHoldsUpNobodyElse();
     void taskIsNotLostWhenThePortIsOutOfMemory();
+    void idleWorkersFindWhatCouldNotBePosted_data();
+    void idleWorkersFindWhatCouldNotBePosted();
     void shutdownDropsWhatHasNotBegun();
     void shutdownOnAWorkerEndsTheOthers();
     void startAndShutdownManyTimes();
@@ -175,6 +177,28 @@ void tst_IocpEngine::taskIsNotLostWhenThePortIsOutOfMemory()
     engine->post(makeTask([&] { ++done; }));
     engine->post(makeTask([&] { ++done; })); // wakes a worker, which then finds the other, too
     QVERIFY(waitWithoutEvents([&] { return done == 2; }));
+}
+
+void tst_IocpEngine::idleWorkersFindWhatCouldNotBePosted_data()
+{
+    addThreadRows();
+}
+
+void tst_IocpEngine::idleWorkersFindWhatCouldNotBePosted()
+{
+    QFETCH(int, threads);
+    for (const bool isForLater : { false, true }) {
+        Gate ran; // outlives the task
+        ScriptedApi api;
+        const RunningEngine engine(threads);
+        QVERIFY(waitWithoutEvents([&] { return api.waits >= threads; }));
+        api.posts << [] { return ScriptedApi::fail(ERROR_NO_SYSTEM_RESOURCES); };
+        if (isForLater)
+            engine->postAt(Clock::now() + 10ms, makeTask([&] { ran.open(); }));
+        else
+            engine->post(makeTask([&] { ran.open(); }));
+        QVERIFY(ran.wait());
+    }
 }
 
 void tst_IocpEngine::shutdownDropsWhatHasNotBegun()
