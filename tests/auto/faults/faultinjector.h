@@ -30,6 +30,8 @@ struct Kind
 const std::vector<Kind> &kinds();
 /// Puts calls that ask strike() in the place of the real ones. Once, before an engine runs.
 void replaceCalls();
+/// Handles (Windows) or file descriptors (Linux) of the process.
+int openHandles();
 
 /// Which calls fail.
 struct Plan

@@ -44,6 +44,7 @@ FaultScenario::FaultScenario(const Mode &mode) : m_server(scratchName()), m_serv
     m_manager.setMessageBufferSize(4096);
     m_manager.setFreeThreadingEvents(mode.isFreeThreaded);
     m_manager.setNumThreadsIOCP(mode.workers);
+    m_manager.setServerAccess(mode.isFreeThreaded ? NamedPipe::CurrentUser : NamedPipe::AnyUser);
     m_manager.setConnectTimeout(-1); // who is busy is tried again until it is not
     m_serverEvents.onMessage() = [](const NamedPipeServerConnectionPtr &connection,
                                     const QVariant &, const QByteArray &data) {
@@ -316,8 +317,12 @@ bool FaultScenario::isBalanced(const NamedPipeServerConnectionPtr &connection)
 
 QString runScenario(const Mode &mode, const Faults::Plan &plan)
 {
-    const int handles = ProcessFacts::openHandles();
-    const int threads = ProcessFacts::threads();
+    const int handles = Faults::openHandles();
+    int threads = 0;
+    waitUntil([&threads] { // on Windows, waiting takes a thread of its own
+        threads = ProcessFacts::threads();
+        return true;
+    });
     QString wrong;
     QList<QWeakPointer<QObject>> objects;
     {
@@ -333,12 +338,12 @@ QString runScenario(const Mode &mode, const Faults::Plan &plan)
     if (wrong.isEmpty() && !std::all_of(objects.cbegin(), objects.cend(), isNull))
         wrong = u"a connection is left"_s;
     const auto isClean = [handles, threads] {
-        return ProcessFacts::openHandles() <= handles && ProcessFacts::threads() <= threads;
+        return Faults::openHandles() <= handles && ProcessFacts::threads() <= threads;
     };
     if (wrong.isEmpty() && !waitUntil(isClean, std::chrono::seconds(5)))
         wrong = u"%1 handles and %2 threads before, %3 and %4 after"_s.arg(handles)
                         .arg(threads)
-                        .arg(ProcessFacts::openHandles())
+                        .arg(Faults::openHandles())
                         .arg(ProcessFacts::threads());
     if (wrong.isEmpty() && QTest::currentTestFailed())
         wrong = u"see above"_s; // a recorder has seen something
