@@ -30,11 +30,17 @@ std::uint64_t residentKibibytes()
     return resident * (std::uint64_t(sysconf(_SC_PAGESIZE)) / 1024);
 }
 
+/// Not ru_maxrss of getrusage(): that begins with what the parent had when it started this program.
 std::uint64_t peakResidentKibibytes()
 {
-    rusage usage {};
-    getrusage(RUSAGE_SELF, &usage);
-    return std::uint64_t(usage.ru_maxrss);
+    unsigned long peak = 0;
+    if (std::FILE *file = std::fopen("/proc/self/status", "r")) {
+        char line[128];
+        while (std::fgets(line, sizeof line, file)
+               && std::sscanf(line, "VmHWM: %lu kB", &peak) != 1) { }
+        std::fclose(file);
+    }
+    return peak;
 }
 
 void raiseDescriptorLimit()
