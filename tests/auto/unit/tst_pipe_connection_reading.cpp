@@ -32,6 +32,7 @@ private Q_SLOTS:
     void dataThatASlotKeepsStaysAsItIs();
     void manySmallBatchesAreGatheredInOrder();
     void readingPausesAtTheLimitAndGoesOnAtHalfOfIt();
+    void pauseIsOverWhenAllIsDelivered();
     void oneMessageOfAnySizeGetsThroughTheLimit();
     void aFloodOfEmptyMessagesMeetsTheLimit();
     void theEngineIsToldHowMuchIsWelcome();
@@ -353,6 +354,21 @@ void tst_PipeConnectionReading::readingPausesAtTheLimitAndGoesOnAtHalfOfIt()
             readingAgainAfter = i;
     }
     QCOMPARE(readingAgainAfter, 6); // 4000 pending: less than half
+}
+
+void tst_PipeConnectionReading::pauseIsOverWhenAllIsDelivered()
+{
+    HubSettings settings;
+    settings.maximumPendingReadBytes = 6'000;
+    FakeServer server(settings);
+    QVERIFY(server.start());
+    const auto client = server.openClient();
+    QVERIFY(client->receive({ payload(3000), payload(3000) }));
+    QVERIFY(!client->isReading());
+    server.deliver();
+    QVERIFY(client->isReading());
+    QVERIFY(client->receive({ payload(4000) })); // more than half of the limit, and less than it
+    QVERIFY(client->isReading());
 }
 
 void tst_PipeConnectionReading::oneMessageOfAnySizeGetsThroughTheLimit()

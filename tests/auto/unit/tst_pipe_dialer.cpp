@@ -45,6 +45,7 @@ private Q_SLOTS:
     void freeThreadedFailureIsToldOnTheWorker();
     void failuresOfTheDialComeBeforeOpened();
     void closeBeforeOpenedWasToldLeavesNoTrace();
+    void unsentMessagesAreNotToldWithoutOpened();
     void cookieMayBeTheLastToHoldTheConnection_data();
     void cookieMayBeTheLastToHoldTheConnection();
     void cookiesAreLetGoWithTheManager();
@@ -617,6 +618,21 @@ static QVariant cookieThatCalls(const std::function<void()> &call)
 {
     return QVariant::fromValue(
             CallingCookie { std::shared_ptr<void>(nullptr, [call](void *) { call(); }) });
+}
+
+void tst_PipeDialer::unsentMessagesAreNotToldWithoutOpened()
+{
+    Client client;
+    const auto connection = client.manager.dial();
+    client.manager.engine->runTasks(); // it is made, and the event loop has not told of it yet
+    client.endpoint->acceptsAtOnce = false;
+    QVERIFY(connection->write("lost"_ba, 1, false));
+    QVERIFY(client.endpoint->finishWrite(WriteProgress::PeerGone));
+    connection->close(NamedPipe::CancelPending);
+    client.manager.deliver();
+    QCOMPARE(client.lines(connection),
+             QStringList(
+                     { u"opened"_s, u"notSent #1"_s, u"error ConnectionBroken"_s, u"closed"_s }));
 }
 
 void tst_PipeDialer::cookieMayBeTheLastToHoldTheConnection_data()
