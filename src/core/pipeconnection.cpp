@@ -15,10 +15,11 @@
 
 namespace QtNamedPipes {
 
-// What a queued message or a received span costs beside its bytes: counted towards the
-// limits on its own, so that a flood of tiny messages is bounded like one of large ones.
+// What a message takes beside its bytes, counted towards the limits: a flood of tiny messages is
+// bounded like one of large ones.
 static constexpr qint64 QueueEntryCost = sizeof(OutgoingMessage);
-static constexpr qint64 SpanCost = sizeof(MessageSpan);
+// Its place, and what lists and blocks that grow have to spare.
+static constexpr qint64 SpanCost = 3 * sizeof(MessageSpan);
 static constexpr qint64 LeastForEvents = 64 * 1024;
 // Small batches are gathered in a block of this size while they wait for the owner's thread.
 static constexpr qsizetype GatherBlock = 16 * 1024;
@@ -424,6 +425,12 @@ void PipeConnection::releaseEndpoint(Entry &entry)
 
 // --- Bytes in ---
 
+/// The memory that received messages take.
+qint64 PipeConnection::pendingCost() const
+{
+    return m_pendingBytes + m_pendingMessages * SpanCost;
+}
+
 /// Whether the limits and the mode of reading allow another read now.
 bool PipeConnection::mayRead()
 {
@@ -431,8 +438,7 @@ bool PipeConnection::mayRead()
         return true;
     if (m_pendingMessages > 0) {
         const qint64 limit = m_hub->settings().maximumPendingReadBytes;
-        const qint64 cost = qMax(m_pendingBytes, m_pendingMessages * SpanCost);
-        m_paused = cost >= (m_paused ? limit / 2 : limit);
+        m_paused = pendingCost() >= (m_paused ? limit / 2 : limit);
         if (m_paused)
             return false;
     } else {
@@ -448,7 +454,7 @@ void PipeConnection::updateReading(Entry &entry)
         return;
     const qint64 limit = m_hub->settings().maximumPendingReadBytes;
     const qint64 roughly =
-            m_state == State::Draining ? limit : qMax<qint64>(limit - m_pendingBytes, 1);
+            m_state == State::Draining ? limit : qMax<qint64>(limit - pendingCost(), 1);
     m_reading = true;
     enter(); // for the operation
     enter(); // for the call

@@ -176,6 +176,7 @@ private:
     void releaseEndpoint(Entry &entry);
 
     void beginReading(Entry &entry);
+    qint64 pendingCost() const;
     bool mayRead();
     void updateReading(Entry &entry);
     void keepMessages(MessageBatch &batch);

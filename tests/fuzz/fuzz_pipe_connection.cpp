@@ -593,7 +593,7 @@ bool Session::isPast(qint64 limit) const
     qint64 bytes = 0;
     for (const QByteArray &message : m_received)
         bytes += message.size();
-    return std::max(bytes, qint64(m_received.size() * sizeof(MessageSpan))) >= limit;
+    return bytes + qint64(m_received.size() * 3 * sizeof(MessageSpan)) >= limit;
 }
 
 bool Session::mayDeliver() const
