@@ -29,6 +29,9 @@ function(qtnamedpipes_target_defaults target)
         target_compile_options(${target} PRIVATE /W4 /utf-8 /permissive- $<$<BOOL:${QTNAMEDPIPES_WERROR}>:/WX>)
     else()
         target_compile_options(${target} PRIVATE
-            -Wall -Wextra -Wpedantic -Wshadow $<$<BOOL:${QTNAMEDPIPES_WERROR}>:-Werror>)
+            -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
+            # Qt's qCInfo() and its kind without a text; C++20 allows it.
+            $<$<CXX_COMPILER_ID:Clang,AppleClang>:-Wno-gnu-zero-variadic-macro-arguments>
+            $<$<BOOL:${QTNAMEDPIPES_WERROR}>:-Werror>)
     endif()
 endfunction()

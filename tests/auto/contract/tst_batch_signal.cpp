@@ -619,12 +619,13 @@ void tst_BatchSignal::emptyBatchIsWellBehaved()
     QCOMPARE(empty.size(), 0);
     QVERIFY(empty.begin() == empty.end());
     NamedPipeMessageBatch copy(empty);
-    copy = copy;
+    const NamedPipeMessageBatch &itself = copy;
+    copy = itself;
     QVERIFY(copy.isEmpty());
     const char data[] = "abcdef";
     const QtNamedPipes::MessageSpan spans[] = { { 2, 3 }, { 5, 0 }, { 5, 1 } };
     copy = NamedPipeMessageBatch(data, spans, 3);
-    copy = copy;
+    copy = itself;
     QCOMPARE(copy.size(), 3);
     QCOMPARE(copy.at(0), QByteArrayView("cde"));
     QCOMPARE(copy.at(1), QByteArrayView());
