@@ -21,8 +21,10 @@ namespace QtNamedPipes {
 
 QString platformPipePath(const QString &name)
 {
-    return QDir::tempPath() + QLatin1Char('/')
-            + name; // where QLocalServer and QLocalSocket have it
+    QString folder = QDir::tempPath(); // where QLocalServer and QLocalSocket have it
+    if (folder.isEmpty()) // there is none: then nothing is found, rather than the root folder
+        folder = qEnvironmentVariable("TMPDIR", QStringLiteral("/tmp"));
+    return folder + QLatin1Char('/') + name;
 }
 
 QString platformNameFault(const QString &name)
@@ -131,6 +133,11 @@ TransportError SocketName::lock(const QByteArray &path)
         struct stat locked, present;
         if (::fstat(file.get(), &locked) != 0)
             return unixError(errno, "fstat");
+        if (!S_ISREG(locked.st_mode)) {
+            return { NamedPipe::NameInUse, 0, "",
+                     Text::tr("there is something else in place of the lock file %1")
+                             .arg(QFile::decodeName(path)) };
+        }
         if (::lstat(path.constData(), &present) == 0 && locked.st_dev == present.st_dev
             && locked.st_ino == present.st_ino) {
             m_lock = std::move(file);

@@ -33,6 +33,8 @@ private Q_SLOTS:
     void whatIsInTheWayStaysThere();
     void staleSocketOfAnotherUserStaysThere();
     void linkInPlaceOfTheLockFileIsNotFollowed();
+    void whatIsInPlaceOfTheLockFileIsAnErrorAtOnce_data();
+    void whatIsInPlaceOfTheLockFileIsAnErrorAtOnce();
     void socketIsGoneAfterStop();
     void socketOfASuccessorSurvivesStop();
     void longNamesAreRefusedOrWhole();
@@ -213,6 +215,35 @@ void tst_SocketNameLinux::linkInPlaceOfTheLockFileIsNotFollowed()
     QCOMPARE(::lstat(lock.constData(), &info), 0);
     QVERIFY(S_ISLNK(info.st_mode));
     QCOMPARE(::unlink(lock.constData()), 0);
+    QVERIFY2(server.start(), qPrintable(server.errorString()));
+}
+
+void tst_SocketNameLinux::whatIsInPlaceOfTheLockFileIsAnErrorAtOnce_data()
+{
+    QTest::addColumn<uint>("type");
+    QTest::newRow("folder") << uint(S_IFDIR);
+    QTest::newRow("fifo") << uint(S_IFIFO);
+    QTest::newRow("socket") << uint(S_IFSOCK);
+}
+
+void tst_SocketNameLinux::whatIsInPlaceOfTheLockFileIsAnErrorAtOnce()
+{
+    QFETCH(uint, type);
+    NamedPipeServer server(scratchName());
+    const QByteArray lock = pathOf(u'.' + server.pipeName() + u".lock"_s);
+    QCOMPARE(type == S_IFDIR ? ::mkdir(lock.constData(), 0700)
+                             : ::mknod(lock.constData(), type | 0600, 0),
+             0);
+    const auto remove = [&lock] { ::remove(lock.constData()); };
+    const auto cleanUp = qScopeGuard(remove);
+    QVERIFY(!server.start()); // or run-suite.sh says that it hangs
+    QVERIFY2(server.errorString().contains(QFile::decodeName(lock)),
+             qPrintable(server.errorString()));
+    struct stat info = {};
+    QCOMPARE(::lstat(lock.constData(), &info), 0);
+    QCOMPARE(uint(info.st_mode & S_IFMT), type);
+    QVERIFY(!QFile::exists(server.fullPipeName()));
+    remove();
     QVERIFY2(server.start(), qPrintable(server.errorString()));
 }
 
