@@ -38,10 +38,9 @@ configure_package_config_file(
     INSTALL_DESTINATION "${package_dir}"
     NO_SET_AND_CHECK_MACRO
 )
-# Before 1.0 a minor version may change the interface.
 write_basic_package_version_file(
     "${CMAKE_CURRENT_BINARY_DIR}/QtNamedPipesConfigVersion.cmake"
-    COMPATIBILITY SameMinorVersion
+    COMPATIBILITY SameMajorVersion
 )
 install(FILES
     "${CMAKE_CURRENT_BINARY_DIR}/QtNamedPipesConfig.cmake"
