@@ -8,8 +8,11 @@
 #include "testserver.h"
 
 #include <QtCore/qmap.h>
+#include <QtCore/qregularexpression.h>
 #include <QtCore/qt_windows.h>
 #include <QtTest/QtTest>
+
+#include <array>
 
 #include <aclapi.h>
 #include <sddl.h>
@@ -22,6 +25,8 @@ class tst_SecurityWin : public QObject
     Q_OBJECT
 
 private Q_SLOTS:
+    void descriptorAsText_data();
+    void descriptorAsText();
     void accessListFollowsTheAccessOptions_data();
     void accessListFollowsTheAccessOptions();
     void onlyTheOwnerMayCreateInstances_data();
@@ -44,6 +49,53 @@ private:
         const QString result = QString::fromWCharArray(text);
         LocalFree(text);
         return result;
+    }
+
+    // The pipe's real descriptor, as the system has it.
+    static QString sddlOf(qintptr handle)
+    {
+        constexpr SECURITY_INFORMATION what =
+                OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
+        PSECURITY_DESCRIPTOR descriptor = nullptr;
+        if (GetSecurityInfo(reinterpret_cast<HANDLE>(handle), SE_KERNEL_OBJECT, what, nullptr,
+                            nullptr, nullptr, nullptr, &descriptor)
+            != ERROR_SUCCESS)
+            return {};
+        LPWSTR text = nullptr;
+        ConvertSecurityDescriptorToStringSecurityDescriptorW(descriptor, SDDL_REVISION_1, what,
+                                                             &text, nullptr);
+        const QString result = QString::fromWCharArray(text);
+        LocalFree(text);
+        LocalFree(descriptor);
+        return result;
+    }
+
+    // A right or a SID of an SDDL string in its plainest form: some have short names.
+    static DWORD rightsOf(const QString &text)
+    {
+        return text == u"FA" ? FILE_ALL_ACCESS : text.toUInt(nullptr, 16);
+    }
+    static QString sidOf(const QString &text)
+    {
+        PSID sid = nullptr;
+        if (!ConvertStringSidToSidW(reinterpret_cast<LPCWSTR>(text.utf16()), &sid))
+            return {};
+        const QString result = textOf(sid);
+        LocalFree(sid);
+        return result;
+    }
+    static QString primaryGroup()
+    {
+        HANDLE token = nullptr;
+        DWORD size = 0;
+        alignas(TOKEN_PRIMARY_GROUP) std::array<char, 256> buffer;
+        if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token))
+            return {};
+        const BOOL ok = GetTokenInformation(token, TokenPrimaryGroup, buffer.data(),
+                                            DWORD(buffer.size()), &size);
+        CloseHandle(token);
+        return ok ? textOf(reinterpret_cast<TOKEN_PRIMARY_GROUP *>(buffer.data())->PrimaryGroup)
+                  : QString();
     }
 
     // What each SID is allowed, after the generic rights were mapped.
@@ -76,6 +128,63 @@ private:
         return result;
     }
 };
+
+void tst_SecurityWin::descriptorAsText_data()
+{
+    QTest::addColumn<int>("options");
+    QTest::addColumn<bool>("group");
+    QTest::addColumn<bool>("everybody");
+    QTest::newRow("user") << 1 << false << false;
+    QTest::newRow("group") << 2 << true << false;
+    QTest::newRow("user, group") << 3 << true << false;
+    QTest::newRow("other") << 4 << false << true;
+    QTest::newRow("user, other") << 5 << false << true;
+    QTest::newRow("group, other") << 6 << true << true;
+    QTest::newRow("world") << 7 << true << true;
+}
+
+// Word for word: who is in it, with which rights, and nobody and nothing else. Clients on other
+// machines are refused by PIPE_REJECT_REMOTE_CLIENTS (tst_iocp_listener), not by an entry.
+void tst_SecurityWin::descriptorAsText()
+{
+    QFETCH(int, options);
+    QFETCH(bool, group);
+    QFETCH(bool, everybody);
+    TestServer ts;
+    ts.server.setAccessOptions(NamedPipe::AccessOptions(options));
+    QVERIFY2(ts.start(), qPrintable(ts.server.errorString()));
+    const RawPeer peer = ts.connectPeer();
+    QVERIFY(peer.isOpen());
+    const QString sddl = sddlOf(ts.connection()->handle());
+
+    constexpr DWORD clientRights = 0x0012019b;
+    static_assert(!(clientRights & createInstance));
+    const QString user = ProcessFacts::userId();
+    QList<std::pair<QString, DWORD>> expected = {
+        { user, FILE_ALL_ACCESS }, // each further instance is created with it
+        { u"S-1-5-18"_s, FILE_ALL_ACCESS }, // SYSTEM
+        { u"S-1-5-32-544"_s, FILE_ALL_ACCESS }, // administrators
+    };
+    if (group)
+        expected.append({ primaryGroup(), clientRights });
+    if (everybody)
+        expected.append({ u"S-1-1-0"_s, clientRights });
+
+    static const QRegularExpression whole(u"^O:([^:]+)D:P(?:A[IR])*((?:\\([^()]*\\))*)$"_s);
+    const QRegularExpressionMatch match = whole.match(sddl);
+    QVERIFY2(match.hasMatch(), qPrintable(sddl));
+    QCOMPARE(sidOf(match.captured(1)), user);
+    QList<std::pair<QString, DWORD>> found;
+    for (const QString &entry : match.captured(2).split(u')', Qt::SkipEmptyParts)) {
+        const QStringList fields = entry.mid(1).split(u';');
+        QVERIFY2(fields.size() == 6, qPrintable(sddl));
+        QVERIFY2(fields.at(0) == u"A" && fields.at(1).isEmpty() && fields.at(3).isEmpty()
+                         && fields.at(4).isEmpty(),
+                 qPrintable(sddl)); // allows, is not inherited, is for this object
+        found.append({ sidOf(fields.at(5)), rightsOf(fields.at(2)) });
+    }
+    QVERIFY2(found == expected, qPrintable(sddl));
+}
 
 void tst_SecurityWin::accessListFollowsTheAccessOptions_data()
 {
