@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <stdexcept>
+#include <utility>
 #include <thread>
 
 using namespace QtNamedPipes;
@@ -31,6 +32,7 @@ private Q_SLOTS:
     void deletingTheServerInsideANestedLoopIsSafe();
     void slotThatThrowsEndsItsOwnConnectionOnly_data();
     void slotThatThrowsEndsItsOwnConnectionOnly();
+    void slotThatThrowsOnTheOwnersThreadLosesNoMessage();
     void slotThatThrowsInClosedHarmsNobody();
     void slotThatThrowsInReadyDoesNotKillTheWorker();
     void freeThreadedEventsNeverNest();
@@ -309,6 +311,24 @@ void tst_PipeConnectionDelivery::slotThatThrowsEndsItsOwnConnectionOnly()
     QVERIFY(other->receive({ "still here"_ba }));
     server.deliver();
     QCOMPARE(server.log->lines(2), QStringList({ u"opened"_s, u"message still here"_s }));
+}
+
+void tst_PipeConnectionDelivery::slotThatThrowsOnTheOwnersThreadLosesNoMessage()
+{
+    FakeServer server;
+    QVERIFY(server.start());
+    const auto client = server.openClient();
+    const auto connection = server.connection();
+    bool isThrown = false;
+    server.log->hook = [&](const FakeEvent &event) {
+        if (event.kind == FakeEvent::Sent && !std::exchange(isThrown, true))
+            throw std::runtime_error("of a slot");
+    };
+    QVERIFY(connection->write("out"_ba, 1, false));
+    QVERIFY(client->receive({ "in"_ba }));
+    QVERIFY_EXCEPTION_THROWN(connection->deliver(nullptr, 10), std::runtime_error);
+    server.deliver(); // nothing is locked
+    QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"sent #1"_s, u"message in"_s }));
 }
 
 void tst_PipeConnectionDelivery::slotThatThrowsInClosedHarmsNobody()

@@ -34,6 +34,8 @@ private Q_SLOTS:
     void stopEndsTheDialInSilence();
     void abandonedManagerForgetsTheDial();
     void serverThatHungUpAtOnceIsReadToTheEnd();
+    void serverThatHangsUpBeforeItIsToldIsReadToTheEnd();
+    void dialOfAForgottenConnectionDoesNothing();
     void persistentDialerTellsEachKindOfFailureOnce();
     void persistentDialerWaitsLongerEachTime();
     void unsentMessagesAreToldInOrder_data();
@@ -418,6 +420,34 @@ void tst_PipeDialer::serverThatHungUpAtOnceIsReadToTheEnd()
     QCOMPARE(client.lines(connection),
              QStringList({ u"opened"_s, u"message farewell"_s, u"closed"_s }));
     QCOMPARE(connection->closeReason(), NamedPipe::ClosedByServer);
+}
+
+void tst_PipeDialer::serverThatHangsUpBeforeItIsToldIsReadToTheEnd()
+{
+    Client client;
+    const auto connection = client.manager.dial();
+    connection->hangUpSeen(); // by another worker, while this one says that it is made
+    client.manager.engine->runTasks();
+    QVERIFY(!connection->isConnected());
+    QVERIFY(client.endpoint->receive({ "last words"_ba }));
+    QVERIFY(client.endpoint->endReading(ReadEnd::PeerClosed));
+    client.manager.deliver();
+    QCOMPARE(client.lines(connection),
+             QStringList({ u"opened"_s, u"message last words"_s, u"closed"_s }));
+}
+
+void tst_PipeDialer::dialOfAForgottenConnectionDoesNothing()
+{
+    Client client;
+    const auto connection = client.manager.hub->newConnection();
+    connection->forget();
+    client.manager.hub->dial(connection, client.manager.makeFace(connection), {});
+    client.manager.deliver();
+    QCOMPARE(client.tries, 0);
+    QVERIFY(!connection->object()); // or it would hold itself
+    client.manager.log->expectSilence();
+    connection->close(NamedPipe::CancelPending);
+    client.manager.deliver();
 }
 
 void tst_PipeDialer::persistentDialerTellsEachKindOfFailureOnce()

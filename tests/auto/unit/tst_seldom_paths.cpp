@@ -46,6 +46,8 @@ private Q_SLOTS:
     void staleSocketThatStaysIsTold_data();
     void staleSocketThatStaysIsTold();
     void workersThatCannotBeStartedAreTold();
+    void engineThatIsShutDownForgetsTasks();
+    void engineMayBeShutDownByItsOwnWorker();
     void serverThatCannotBeIdentifiedIsNotUsed();
     void clientThatCannotBeIdentifiedIsTurnedAway();
     void groupsOfAClientAreLookedThrough_data();
@@ -257,6 +259,50 @@ void tst_SeldomPaths::workersThatCannotBeStartedAreTold()
     RawPeer peer;
     QVERIFY(echo.connects(peer));
     QVERIFY(echo.echoes(peer, { "hello"_ba }));
+}
+
+namespace {
+
+class Task final : public EngineTask
+{
+public:
+    explicit Task(std::function<void()> function) : m_function(std::move(function)) { }
+    void run() override { m_function(); }
+
+private:
+    const std::function<void()> m_function;
+};
+
+} // namespace
+
+void tst_SeldomPaths::engineThatIsShutDownForgetsTasks()
+{
+    const auto engine = std::make_shared<EpollEngine>(EngineSettings(), 8192);
+    QVERIFY(!engine->start());
+    engine->shutdown();
+    auto task = std::make_shared<Task>([] {});
+    const std::weak_ptr<Task> watched = task;
+    engine->post(task);
+    engine->postAt(Clock::now(), std::move(task));
+    QVERIFY(watched.expired());
+    engine->placeFreed();
+}
+
+void tst_SeldomPaths::engineMayBeShutDownByItsOwnWorker()
+{
+    EngineSettings settings;
+    settings.threads = 2;
+    auto engine = std::make_shared<EpollEngine>(settings, 8192);
+    QVERIFY(!engine->start());
+    const std::weak_ptr<EpollEngine> watched = engine;
+    Gate done;
+    engine->post(std::make_shared<Task>([&watched, &done] {
+        watched.lock()->shutdown();
+        done.open();
+    }));
+    QVERIFY(done.wait());
+    engine.reset();
+    QVERIFY(waitUntil([&] { return watched.expired(); })); // when the worker has ended
 }
 
 // --- Who is there? ---
