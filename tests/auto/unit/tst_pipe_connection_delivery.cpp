@@ -9,8 +9,8 @@
 
 #include <atomic>
 #include <stdexcept>
-#include <utility>
 #include <thread>
+#include <utility>
 
 using namespace QtNamedPipes;
 using namespace Qt::StringLiterals;
