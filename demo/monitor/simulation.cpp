@@ -53,8 +53,10 @@ public:
             return;
         }
         m_due += std::min(seconds, LongestArrears) * m_settings.rate;
-        for (; m_due >= 1; m_due -= 1)
+        while (m_due >= 1) {
+            m_due -= 1;
             m_connection->asyncWrite(nextMessage());
+        }
     }
 
 private:

@@ -20,10 +20,11 @@ Requests::Requests(const NamedPipeClientConnectionPtr &connection) : m_connectio
                      });
 }
 
-void Requests::send(const QByteArray &text, std::chrono::milliseconds timeout, Handler handler)
+void Requests::send(const QByteArray &text, std::chrono::milliseconds timeout,
+                    const Handler &handler)
 {
     const quint64 number = ++m_last;
-    m_open.insert(number, std::move(handler));
+    m_open.insert(number, handler);
     if (m_connection->asyncWrite(QByteArray::number(number) + ' ' + text, number))
         QTimer::singleShot(timeout, &m_context, [this, number] { finish(number, TimedOut); });
     else

@@ -22,7 +22,7 @@ public:
     explicit Requests(const NamedPipeClientConnectionPtr &connection);
 
     /// Sends \a text. \a handler is called once, and never before this function has returned.
-    void send(const QByteArray &text, std::chrono::milliseconds timeout, Handler handler);
+    void send(const QByteArray &text, std::chrono::milliseconds timeout, const Handler &handler);
 
 private:
     void receive(const QByteArray &message);
