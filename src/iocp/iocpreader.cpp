@@ -9,6 +9,8 @@
 #include "iocp/winerror.h"
 
 #include <algorithm>
+#include <chrono>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -17,6 +19,27 @@ namespace QtNamedPipes {
 // The system may need memory of its own for the bytes of one read.
 static constexpr qsizetype LargestRead = 8 * 1024 * 1024;
 static constexpr qsizetype SmallestRead = 4 * 1024;
+// A watch that came to nothing begins again after this time.
+static constexpr auto WatchPause = std::chrono::milliseconds(100);
+
+class IocpReader::WatchAgain final : public EngineTask
+{
+public:
+    WatchAgain(std::shared_ptr<void> owner, IocpReader &reader)
+        : m_owner(std::move(owner)),
+          m_reader(reader)
+    {
+    }
+    void run() override
+    {
+        m_reader.m_watchesLater.store(false);
+        m_reader.watch();
+    }
+
+private:
+    const std::shared_ptr<void> m_owner;
+    IocpReader &m_reader;
+};
 
 IocpReader::IocpReader(IocpEndpoint &endpoint) : IocpDirection(endpoint), m_largestRead(LargestRead)
 {
@@ -100,6 +123,8 @@ void IocpReader::watched(DWORD error)
                                         tookEmptyMessage ? Stage::EmptyMessage : Stage::Idle)) {
         if (isPeerGone(error) && !endpoint().isClosed())
             endpoint().sink().hangUpSeen();
+        else if (isShortage(error) || error == ERROR_OPERATION_ABORTED)
+            watchLater();
         return;
     }
     m_stage.store(Stage::Reading); // start() has come meanwhile
@@ -109,6 +134,13 @@ void IocpReader::watched(DWORD error)
         messageEnded(0);
     else
         read(); // whatever was wrong with watching: the read itself tells
+}
+
+void IocpReader::watchLater()
+{
+    if (!endpoint().gate().isCancelled() && !m_watchesLater.exchange(true))
+        endpoint().engine().postAt(Clock::now() + WatchPause,
+                                   std::make_shared<WatchAgain>(owner(), *this));
 }
 
 // --- Messages ---

@@ -17,7 +17,8 @@ namespace QtNamedPipes {
 /// with ERROR_MORE_DATA when there is a message, and with ERROR_BROKEN_PIPE when the peer has
 /// gone; without it a peer could go unnoticed. The one thing it does take is an empty
 /// message, which start() then delivers (Stage::EmptyMessage). With unread messages in the pipe
-/// there is no watching; whoever reads them finds the end behind them.
+/// there is no watching; whoever reads them finds the end behind them. A watch for which there was
+/// no memory begins again after a while.
 class IocpReader final : public IocpDirection
 {
 public:
@@ -29,6 +30,7 @@ public:
     void watch();
 
 private:
+    class WatchAgain;
     enum class Stage {
         Idle,
         Watching, ///< the read of no bytes is in flight
@@ -42,6 +44,7 @@ private:
     void completed(DWORD error, DWORD bytes) override;
     void tryAgain() override { read(); }
     void watched(DWORD error);
+    void watchLater();
     void messageEnded(qsizetype size);
     void fragmentCame(qsizetype size);
     qint64 bytesLeft();
@@ -50,6 +53,7 @@ private:
     void end(ReadEnd end, const TransportError &error = {});
 
     std::atomic<Stage> m_stage { Stage::Idle };
+    std::atomic<bool> m_watchesLater { false };
     MessageBatch m_batch; ///< the block of the read in flight
     IncomingMessage m_message; ///< one that is larger than a block
     qsizetype m_largestRead; ///< made smaller when the system is short of memory

@@ -51,6 +51,8 @@ private Q_SLOTS:
     void watchFindsAReadInFlight();
     void failedWatchDoesNoHarm_data();
     void failedWatchDoesNoHarm();
+    void failedWatchBeginsAgain_data();
+    void failedWatchBeginsAgain();
     void closeKeepsWhatWasSent();
     void latePacketAfterCloseIsHarmless_data();
     void latePacketAfterCloseIsHarmless();
@@ -788,6 +790,38 @@ void tst_IocpEndpoint::failedWatchDoesNoHarm()
     QVERIFY(pair.hasMessages(1));
     QCOMPARE(pair.sink->messages(), QByteArrayList { QByteArray("read") });
     QVERIFY(pair.sink->ends().isEmpty());
+}
+
+void tst_IocpEndpoint::failedWatchBeginsAgain_data()
+{
+    QTest::addColumn<bool>("isAtOnce");
+    QTest::addColumn<qint32>("status");
+    QTest::newRow("no memory, at once") << true << qint32(StatusInsufficientResources);
+    QTest::newRow("no memory, later") << false << qint32(StatusInsufficientResources);
+    QTest::newRow("cancelled by others") << false << qint32(StatusCancelled);
+}
+
+void tst_IocpEndpoint::failedWatchBeginsAgain()
+{
+    QFETCH(bool, isAtOnce);
+    QFETCH(qint32, status);
+    ScriptedApi api;
+    const RunningEngine engine;
+    Pair pair(engine);
+    QVERIFY(pair.isGood);
+    api.watches.always(nullptr);
+    for (int i = 0; i < 2; ++i) {
+        api.watches << [&, isAtOnce, status](HANDLE, char *, DWORD, OVERLAPPED *overlapped) {
+            if (isAtOnce)
+                return ScriptedApi::fail(winErrorFromStatus(status));
+            api.queuePacket(overlapped, status, 0);
+            return ScriptedApi::fail(ERROR_IO_PENDING);
+        };
+    }
+    pair.endpoint->watch();
+    pair.client.close();
+    QVERIFY(waitWithoutEvents([&] { return pair.sink->hangUps() == 1; }));
+    QCOMPARE(api.watches.calls(), 3);
 }
 
 // --- The end ---
