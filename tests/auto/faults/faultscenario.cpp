@@ -41,18 +41,34 @@ FaultScenario::FaultScenario(const Mode &mode) : m_server(scratchName()), m_serv
     m_server.setListenBacklogSize(2);
     m_server.setFreeThreadingEvents(mode.isFreeThreaded);
     m_server.setNumThreadsIOCP(mode.workers);
+    m_server.setContinuouslyReadFromPipe(!mode.asksToRead);
     m_manager.setMessageBufferSize(4096);
     m_manager.setFreeThreadingEvents(mode.isFreeThreaded);
     m_manager.setNumThreadsIOCP(mode.workers);
+    m_manager.setContinuouslyReadFromPipe(!mode.asksToRead);
     m_manager.setServerAccess(mode.isFreeThreaded ? NamedPipe::CurrentUser : NamedPipe::AnyUser);
     m_manager.setConnectTimeout(-1); // who is busy is tried again until it is not
-    m_serverEvents.onMessage() = [](const NamedPipeServerConnectionPtr &connection,
-                                    const QVariant &, const QByteArray &data) {
+    const bool asks = mode.asksToRead;
+    m_serverEvents.onConnected() = [asks](const NamedPipeServerConnectionPtr &connection) {
+        if (asks)
+            connection->asyncRead();
+    };
+    m_serverEvents.onMessage() = [asks](const NamedPipeServerConnectionPtr &connection,
+                                        const QVariant &, const QByteArray &data) {
         const int taken = connection->customData().toInt();
         if (connection->asyncWrite(data, taken))
             connection->setCustomData(taken + 1);
+        if (asks)
+            connection->asyncRead();
     };
-    m_clientEvents.onConnected() = [this](NamedPipeClientConnection &connection) {
+    m_clientEvents.onMessage() = [asks](NamedPipeClientConnection &connection, const QVariant &,
+                                        const QByteArray &) {
+        if (asks)
+            connection.asyncRead();
+    };
+    m_clientEvents.onConnected() = [this, asks](NamedPipeClientConnection &connection) {
+        if (asks)
+            connection.asyncRead();
         const int attempt = connection.customData().toInt();
         int cookie = attempt * 100;
         for (const QByteArray &message : script(attempt)) {

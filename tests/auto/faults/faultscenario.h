@@ -14,6 +14,7 @@ struct Mode
 {
     bool isFreeThreaded;
     int workers;
+    bool asksToRead = false; ///< each message is asked for; so a time comes when nobody reads
 };
 
 /// A server and two clients, who start, exchange messages, close, stop and start again while calls

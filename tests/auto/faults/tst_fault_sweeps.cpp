@@ -35,7 +35,7 @@ static const struct
     Mode mode;
 } modes[] = {
     { "marshalled, 1 worker", { false, 1 } },
-    { "marshalled, 2 workers", { false, 2 } },
+    { "marshalled, 2 workers, asking to read", { false, 2, true } },
     { "free-threaded, 1 worker", { true, 1 } },
     { "free-threaded, 2 workers", { true, 2 } },
 };
