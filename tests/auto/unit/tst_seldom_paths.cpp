@@ -464,7 +464,10 @@ void tst_SeldomPaths::placeThatGetsFreeDuringTheLookIsTaken()
 {
     const auto places = std::make_shared<Places>();
     const auto engine = std::make_shared<EpollEngine>(EngineSettings(), 8192);
-    const auto end = qScopeGuard([&] { engine->shutdown(); });
+    const auto end = qScopeGuard([&] {
+        engine->stopAccepting();
+        engine->shutdown();
+    });
     QVERIFY(!engine->start());
     ListenSettings settings;
     settings.name = scratchName();
