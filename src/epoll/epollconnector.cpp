@@ -74,7 +74,7 @@ QStringList platformPipeNames()
     QFile list(QStringLiteral("/proc/net/unix"));
     if (!list.open(QIODevice::ReadOnly))
         return names;
-    const QByteArray folder = QFile::encodeName(QDir::tempPath() + QLatin1Char('/'));
+    const QByteArray folder = QFile::encodeName(platformPipePath(QString()));
     for (const QByteArray &line : list.readAll().split('\n')) {
         // Num: RefCount Protocol Flags Type St Inode Path
         const QList<QByteArray> fields = line.simplified().split(' ');

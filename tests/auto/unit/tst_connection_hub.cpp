@@ -91,9 +91,8 @@ void tst_ConnectionHub::failuresOfStartAreReturnedAndCleanedUp()
 {
     QFETCH(bool, engineFails);
     FakeServer server;
-    (engineFails ? server.engine->startError
-                 : server.engine->listenError) = { NamedPipe::ResourceExhausted, 23, "test",
-                                                   u"no more"_s };
+    TransportError &failure = engineFails ? server.engine->startError : server.engine->listenError;
+    failure = { NamedPipe::ResourceExhausted, 23, "test", u"no more"_s };
     const TransportError error = server.hub->listen({});
     QCOMPARE(error.error, NamedPipe::ResourceExhausted);
     QCOMPARE(error.text(), u"no more (test: 23)"_s);
