@@ -295,12 +295,12 @@ void tst_SeldomPaths::engineMayBeShutDownByItsOwnWorker()
     auto engine = std::make_shared<EpollEngine>(settings, 8192);
     QVERIFY(!engine->start());
     const std::weak_ptr<EpollEngine> watched = engine;
-    Gate done;
-    engine->post(std::make_shared<Task>([&watched, &done] {
+    const auto done = std::make_shared<Gate>(); // the worker may be the last to hold it
+    engine->post(std::make_shared<Task>([watched, done] {
         watched.lock()->shutdown();
-        done.open();
+        done->open();
     }));
-    QVERIFY(done.wait());
+    QVERIFY(done->wait());
     engine.reset();
     QVERIFY(waitUntil([&] { return watched.expired(); })); // when the worker has ended
 }
