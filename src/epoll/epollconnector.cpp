@@ -10,7 +10,6 @@
 #include "epoll/unixcalls.h"
 #include "epoll/unixerror.h"
 
-#include <QtCore/qdir.h>
 #include <QtCore/qfile.h>
 
 #include <cerrno>
