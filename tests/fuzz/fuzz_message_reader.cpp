@@ -177,6 +177,8 @@ private:
     /// The system's next answer, if there is one; \a fault may spoil it.
     void answer(quint32 fault = 0)
     {
+        if (const auto later = std::exchange(m_pipe.later, nullptr))
+            later->run();
         if (m_pipe.packet) {
             m_direction.completed(*std::exchange(m_pipe.packet, std::nullopt), 0);
             return;

@@ -79,6 +79,7 @@ public:
     {
         packet = status == StatusSuccess ? ERROR_SUCCESS : ERROR_OPERATION_ABORTED;
     }
+    void postAt(Clock::time_point, std::shared_ptr<EngineTask> task) { later = std::move(task); }
     template<typename SystemCall>
     DWORD submit(IocpDirection &, const std::shared_ptr<void> &, SystemCall call)
     {
@@ -106,6 +107,7 @@ public:
     DWORD submitError = ERROR_SUCCESS; ///< of the next readFile()
     int triesLeft = 3; ///< of a reader that finds the system short of memory
     bool isWaiting = false; ///< tryAgain() is to be called
+    std::shared_ptr<EngineTask> later; ///< to be run when time has passed
 
     // What the reader waits for: a read of room bytes at place, or a packet that is on its way.
     char *place = nullptr;
