@@ -7,6 +7,7 @@
 
 #include <QtCore/qcoreapplication.h>
 #include <QtCore/qelapsedtimer.h>
+#include <QtCore/qfile.h>
 #include <QtCore/qrandom.h>
 #include <QtCore/qtimer.h>
 
@@ -88,7 +89,11 @@ private:
 static void quitWithStandardInput()
 {
     std::thread([] {
-        while (std::getchar() != EOF) { }
+        // Not std::getchar(): it holds the lock of stdin, for which a newer C library waits in exit().
+        QFile input;
+        char byte;
+        if (input.open(0, QIODevice::ReadOnly | QIODevice::Unbuffered))
+            while (input.read(&byte, 1) > 0) { }
         QMetaObject::invokeMethod(qApp, &QCoreApplication::quit, Qt::QueuedConnection);
     }).detach(); // it waits in a system call that cannot be cancelled
 }

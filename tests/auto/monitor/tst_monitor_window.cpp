@@ -144,13 +144,13 @@ void tst_MonitorWindow::settingsAreKept()
         window.serverPanel().setPipeName(name);
         window.serverPanel().setEchoes(false);
         window.simulation().setNumbers(33, 44, 55);
-        window.resize(1234, 789);
+        window.resize(799, 770);
         window.save(settings);
     }
     MonitorWindow window;
     window.restore(settings);
     QCOMPARE(window.serverPanel().echoes(), false);
-    QCOMPARE(window.size(), QSize(1234, 789));
+    QCOMPARE(window.size(), QSize(799, 770));
     window.serverPanel().startOrStop();
     QCOMPARE(window.server().pipeName(), name);
     QList<int> numbers;
