@@ -30,6 +30,9 @@ function(qtnamedpipes_add_test)
         $<IF:$<BOOL:${arg_INTERNALS}>,QtNamedPipesInternals,QtNamedPipes::QtNamedPipes>
         ${arg_LIBRARIES} Qt6::Test Qt6::Core
     )
+    if(TARGET QtNamedPipesPrecompiledQt)
+        target_precompile_headers(${arg_NAME} REUSE_FROM QtNamedPipesPrecompiledQt)
+    endif()
 
     set(timeout 120)
     if(arg_TIMEOUT)
