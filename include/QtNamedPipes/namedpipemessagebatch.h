@@ -19,8 +19,10 @@ namespace QtNamedPipes {
 /// Where one message lies in a block of them. Not for applications.
 struct MessageSpan
 {
-    quint32 offset;
-    quint32 size;
+    constexpr MessageSpan() = default;
+    constexpr MessageSpan(quint32 o, quint32 s) : offset(o), size(s) { }
+    quint32 offset = 0;
+    quint32 size = 0;
 };
 
 } // namespace QtNamedPipes

@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 // One turn of the owner's event loop: longer makes timers late, shorter costs throughput.
 static constexpr auto DrainTime = 1500us;
 // Messages of one connection before the next has its turn.
-static constexpr int DrainQuantum = 128;
+static constexpr int DrainQuantum = 1024;
 // How long stop() waits for operations that the system has been told to cancel.
 static constexpr auto CancelTime = 1s;
 

@@ -17,7 +17,9 @@ static constexpr qsizetype LargestWaste = 4;
 
 qint64 MessageBatch::bytes() const
 {
-    qint64 sum = whole.size();
+    qint64 sum = 0;
+    for (const QByteArray &whole : wholes)
+        sum += whole.size();
     for (const MessageSpan &span : spans)
         sum += span.size;
     return sum;
@@ -25,8 +27,7 @@ qint64 MessageBatch::bytes() const
 
 void MessageBatch::clear()
 {
-    whole = QByteArray();
-    hasWhole = false;
+    wholes.clear();
     spans.clear();
 }
 

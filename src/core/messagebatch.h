@@ -13,17 +13,16 @@
 
 namespace QtNamedPipes {
 
-/// Whole messages of one read, in order: first \c whole, when there is one, then the spans.
-/// A message becomes a QByteArray of its own only where it is delivered.
+/// Whole messages of one read, in order: first the wholes, then the spans, each of which becomes a
+/// QByteArray of its own only where it is delivered.
 struct MessageBatch
 {
-    QByteArray whole; ///< a message that was assembled on its own; handed over without a copy
-    bool hasWhole = false;
+    std::vector<QByteArray> wholes; ///< large ones, handed over without a copy
     QByteArray block; ///< the storage that the spans point into
     std::vector<MessageSpan> spans;
 
-    qint64 count() const { return qint64(spans.size()) + (hasWhole ? 1 : 0); }
-    bool isEmpty() const { return spans.empty() && !hasWhole; }
+    qint64 count() const { return qint64(spans.size() + wholes.size()); }
+    bool isEmpty() const { return spans.empty() && wholes.empty(); }
     qint64 bytes() const;
 
     /// Forgets the messages and keeps the block for the next read.

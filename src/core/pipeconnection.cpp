@@ -505,18 +505,17 @@ void PipeConnection::keepMessages(MessageBatch &batch)
         batch = MessageBatch();
         return;
     }
-    const bool gather = !batch.hasWhole && !m_inbox.empty()
+    const bool gather = batch.wholes.empty() && !m_inbox.empty()
             && m_inbox.back().block.size() + used <= GatherBlock;
     if (!gather) {
         m_inbox.emplace_back();
-        m_inbox.back().hasWhole = std::exchange(batch.hasWhole, false);
-        m_inbox.back().whole = std::exchange(batch.whole, QByteArray());
+        m_inbox.back().wholes.swap(batch.wholes);
     }
     MessageBatch &kept = m_inbox.back();
     const quint32 shift = quint32(kept.block.size() - from);
     kept.block.append(batch.block.constData() + from, used);
     for (const MessageSpan &span : batch.spans)
-        kept.spans.push_back({ span.offset + shift, span.size });
+        kept.spans.emplace_back(span.offset + shift, span.size);
     batch.clear();
 }
 

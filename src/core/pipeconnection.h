@@ -194,10 +194,11 @@ private:
     bool deliverPrompt(Entry &entry);
     bool deliverMessages(Entry &entry, DeliveryBudget *budget, int *quantum);
     void deliverClosed(Entry &entry);
-    bool hasNextMessage();
+    bool hasNextMessage() { return m_span != m_spansEnd || nextBatch(); }
     bool nextBatch();
     void nextMessage(QByteArray *data, SpareArrays::List &spares);
-    bool takeCookie(QVariant *cookie);
+    struct Cookie;
+    bool takeCookie(Cookie *cookie);
     bool mayDeliverBatch() const;
     int deliverBatch(const ConnectionFace::Listeners &listeners);
     void settleDelivered(Entry &entry);
@@ -261,11 +262,12 @@ private:
     bool m_delivering = false; ///< free-threaded: a worker is in deliver()
     bool m_deliverAgain = false;
 
-    // The delivering thread's own: the batches it has taken, and where it stands in the first of
-    // them.
+    // The delivering thread's own: the batches it has taken, and where it stands in them.
     std::vector<MessageBatch> m_taken;
     size_t m_takenIndex = 0;
-    size_t m_spanIndex = 0;
+    size_t m_wholeIndex = 0; ///< of the next one of that batch
+    const MessageSpan *m_span = nullptr; ///< likewise; null: wholes come first
+    const MessageSpan *m_spansEnd = nullptr;
     int m_toldInBatch =
             0; ///< so many of the next messages were in a messageBatchReceived() already
     int m_batchSize = FirstBatchSize; ///< of the next one: as many as slots are quick

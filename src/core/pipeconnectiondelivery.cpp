@@ -46,6 +46,13 @@ private:
     PipeConnection *const m_outer;
 };
 
+/// The answer to a request, if there was one.
+struct PipeConnection::Cookie
+{
+    QVariant value;
+    bool isSet = false; ///< a look at a QVariant is a call
+};
+
 bool PipeConnection::isCorkedHere() const
 {
     return corkedConnection == this;
@@ -191,7 +198,7 @@ bool PipeConnection::deliverMessages(Entry &entry, DeliveryBudget *budget, int *
         Cork cork;
         QByteArray data;
         SpareArrays::List spares = m_hub->spareArrays().take();
-        QVariant cookie;
+        Cookie cookie;
         const auto listeners = m_face->listeners();
         while (hasNextMessage()) {
             if (listeners.toBatches && m_toldInBatch == 0 && mayDeliverBatch()) {
@@ -201,7 +208,7 @@ bool PipeConnection::deliverMessages(Entry &entry, DeliveryBudget *budget, int *
             } else if (takeCookie(&cookie)) {
                 nextMessage(&data, spares);
                 cork.set(hasNextMessage() ? this : nullptr);
-                emitGuarded([&] { m_face->messageReceived(cookie, data); });
+                emitGuarded([&] { m_face->messageReceived(cookie.value, data); });
                 --*quantum;
             } else {
                 break;
@@ -226,23 +233,23 @@ bool PipeConnection::deliverMessages(Entry &entry, DeliveryBudget *budget, int *
     return false;
 }
 
-bool PipeConnection::hasNextMessage()
-{
-    if (m_takenIndex < m_taken.size() && m_spanIndex < m_taken[m_takenIndex].spans.size())
-        return true;
-    return nextBatch();
-}
-
-/// Goes on to the next batch that has a message left; what is used up goes back to the pool.
+/// Goes on to the spans of a batch, or to the next batch that has a message left; what is used up
+/// goes back to the pool.
 bool PipeConnection::nextBatch()
 {
     while (m_takenIndex < m_taken.size()) {
         MessageBatch &batch = m_taken[m_takenIndex];
-        if (batch.hasWhole || m_spanIndex < batch.spans.size())
+        if (m_wholeIndex < batch.wholes.size())
             return true;
+        if (!m_span && !batch.spans.empty()) {
+            m_span = batch.spans.data();
+            m_spansEnd = m_span + batch.spans.size();
+            return true;
+        }
         m_hub->engine().pool().give(std::move(batch));
         ++m_takenIndex;
-        m_spanIndex = 0;
+        m_wholeIndex = 0;
+        m_span = m_spansEnd = nullptr;
     }
     return false;
 }
@@ -264,27 +271,26 @@ int PipeConnection::deliverBatch(const ConnectionFace::Listeners &listeners)
     bool isWhole = false;
     {
         MessageBatch &batch = m_taken[m_takenIndex];
-        const size_t left = batch.spans.size() - m_spanIndex;
-        isWhole = batch.hasWhole;
+        const auto left = m_spansEnd - m_span;
+        isWhole = left == 0;
         if (isWhole) {
-            held.block = batch.whole;
-            held.spans.push_back({ 0, quint32(held.block.size()) });
-            if (!listeners.toMessages) {
-                batch.hasWhole = false;
-                batch.whole = QByteArray();
-            }
-            spans = held.spans.data();
-        } else if (!listeners.toMessages && left <= size_t(m_batchSize)) {
-            count = int(left);
-            held = std::exchange(batch, MessageBatch());
-            spans = held.spans.data() + std::exchange(m_spanIndex, 0);
-        } else {
-            count = int(qMin(left, size_t(m_batchSize)));
-            held.block = batch.block;
-            const auto first = batch.spans.begin() + std::ptrdiff_t(m_spanIndex);
-            held.spans.assign(first, first + count);
+            QByteArray &whole = batch.wholes[m_wholeIndex];
+            held.block = listeners.toMessages ? whole : std::move(whole);
+            held.spans.emplace_back(0u, quint32(held.block.size()));
             if (!listeners.toMessages)
-                m_spanIndex += size_t(count);
+                ++m_wholeIndex;
+            spans = held.spans.data();
+        } else if (!listeners.toMessages && left <= m_batchSize) {
+            count = int(left);
+            spans = m_span; // stay where they are
+            m_span = m_spansEnd = nullptr;
+            held = std::exchange(batch, MessageBatch());
+        } else {
+            count = int(qMin<std::ptrdiff_t>(left, m_batchSize));
+            held.block = batch.block;
+            held.spans.assign(m_span, m_span + count);
+            if (!listeners.toMessages)
+                m_span += count;
             spans = held.spans.data();
         }
     }
@@ -315,12 +321,11 @@ int PipeConnection::deliverBatch(const ConnectionFace::Listeners &listeners)
 void PipeConnection::nextMessage(QByteArray *data, SpareArrays::List &spares)
 {
     MessageBatch &batch = m_taken[m_takenIndex];
-    if (batch.hasWhole) {
-        batch.hasWhole = false;
+    if (m_span == m_spansEnd) {
         m_hub->engine().pool().giveArray(std::move(*data));
-        *data = std::exchange(batch.whole, QByteArray());
+        *data = std::move(batch.wholes[m_wholeIndex++]);
     } else {
-        const MessageSpan span = batch.spans[m_spanIndex++];
+        const MessageSpan span = *m_span++;
         const qsizetype size = span.size;
         if (span.offset == 0 && batch.spans.size() == 1 && size > batch.block.size() / 2) {
             *data = std::exchange(batch.block, QByteArray()); // it fills most of the block
@@ -339,21 +344,21 @@ void PipeConnection::nextMessage(QByteArray *data, SpareArrays::List &spares)
 }
 
 /// Whether the next message may be delivered, and with which cookie.
-bool PipeConnection::takeCookie(QVariant *cookie)
+inline bool PipeConnection::takeCookie(Cookie *cookie)
 {
     if (m_requestCount.load(std::memory_order_acquire) == 0) {
-        if (cookie->isValid())
-            *cookie = QVariant();
+        if (cookie->isSet)
+            *cookie = Cookie();
         return m_hub->readsContinuously();
     }
     QVariant next; // changes places with the last one, which is destroyed unlocked
     const Lock lock(m_mutex);
-    const bool isAsked = !m_requests.isEmpty();
-    if (isAsked)
+    cookie->isSet = !m_requests.isEmpty();
+    if (cookie->isSet)
         next = m_requests.takeFirst();
     m_requestCount.store(int(m_requests.size()), std::memory_order_release);
-    cookie->swap(next);
-    return isAsked || m_hub->readsContinuously();
+    cookie->value.swap(next);
+    return cookie->isSet || m_hub->readsContinuously();
 }
 
 void PipeConnection::settleDelivered(Entry &entry)
@@ -367,7 +372,8 @@ void PipeConnection::dropUndelivered(Entry &entry)
 {
     m_taken.clear();
     m_takenIndex = 0;
-    m_spanIndex = 0;
+    m_wholeIndex = 0;
+    m_span = m_spansEnd = nullptr;
     m_toldInBatch = 0;
     m_inbox.clear();
     m_pendingMessages = 0;

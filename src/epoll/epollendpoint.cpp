@@ -157,19 +157,17 @@ void EpollEndpoint::tellHangUp()
 /// arranged.
 bool EpollEndpoint::readOnce(MessageBatch &batch)
 {
-    iovec vectors[2];
+    const auto regions = m_decoder.regions(batch, m_roughly.load(std::memory_order_relaxed));
+    iovec vectors[FrameDecoder::MaximumRegions];
     msghdr message = {};
     message.msg_iov = vectors;
-    qsizetype room = 0;
-    for (const auto &region : m_decoder.regions(batch, m_roughly.load(std::memory_order_relaxed))) {
-        if (region.size > 0) {
-            vectors[message.msg_iovlen++] = { region.data, size_t(region.size) };
-            room += region.size;
-        }
-    }
+    for (const auto &region : regions)
+        vectors[message.msg_iovlen++] = { region.data, size_t(region.size) };
     m_read.fetch_and(~quint32(Ready)); // before the call: an edge that comes during it counts
     const ssize_t size = unixCalls().recvmsg(m_fd.get(), &message, MSG_DONTWAIT);
     const int code = size < 0 ? errno : 0;
+    if (size <= 0)
+        m_decoder.nothingCame();
     if (code == EAGAIN)
         return true;
     if (code == EINTR) {
@@ -186,7 +184,7 @@ bool EpollEndpoint::readOnce(MessageBatch &batch)
         // A read that was not filled has emptied the socket, and an edge will tell of more; unless
         // the end is there already, or the client has sent descriptors along (which are not taken):
         // they end a read early.
-        if (size == room || (message.msg_flags & MSG_CTRUNC) || (m_read.load() & HungUp))
+        if (size == regions.bytes() || (message.msg_flags & MSG_CTRUNC) || (m_read.load() & HungUp))
             m_read.fetch_or(Ready);
         decode(batch, size);
     } else if (m_decoder.isInsideFrame()) {

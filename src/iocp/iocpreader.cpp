@@ -154,10 +154,9 @@ void IocpReader::messageEnded(qsizetype size)
     MessageBatch batch = std::exchange(m_batch, MessageBatch());
     if (m_message.isActive()) {
         m_message.add(size);
-        batch.whole = m_message.take();
-        batch.hasWhole = true;
+        batch.wholes.push_back(m_message.take());
     } else {
-        batch.spans.push_back({ 0, quint32(size) });
+        batch.spans.emplace_back(0u, quint32(size));
     }
     BatchPool &pool = endpoint().engine().pool();
     m_stage.store(Stage::Idle);

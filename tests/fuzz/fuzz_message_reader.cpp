@@ -62,8 +62,8 @@ public:
         check(std::exchange(m_isWanted, false), "one answer to one question");
         check(batch.count() == 1, "one message");
         check(!m_sent.empty(), "no message out of nowhere");
-        const QByteArray message = batch.hasWhole
-                ? batch.whole
+        const QByteArray message = !batch.wholes.empty()
+                ? batch.wholes.front()
                 : batch.block.mid(batch.spans.front().offset, batch.spans.front().size);
         check(message == m_sent.front(), "the messages, whole and in order");
         check(m_maximum == 0 || message.size() <= m_maximum, "the maximum is kept");

@@ -303,23 +303,21 @@ void Session::receive(quint32 kind)
     };
     for (quint32 count = kind == 0 ? m_input.byte() % 64 : kind % 4; count > 0; --count)
         messages.append(makeMessage(m_input.byte() / (kind == 0 ? 8 : 1)));
-    const bool hasWhole = kind & 4 || messages.isEmpty();
-    const QByteArray whole = hasWhole ? makeMessage(m_input.twoBytes() % 6000) : QByteArray();
+    QList<QByteArray> wholes;
+    if (kind & 4 || messages.isEmpty())
+        wholes.append(makeMessage(m_input.twoBytes() % 6000));
+    if (kind & 8)
+        wholes.append(makeMessage(m_input.twoBytes() % 6000));
     if (m_phase == Phase::Open) {
-        if (hasWhole)
-            m_received.push_back(whole);
-        m_received.insert(m_received.end(), messages.begin(), messages.end());
-        m_statistics.messagesReceived += quint64(messages.size()) + (hasWhole ? 1 : 0);
-        for (const QByteArray &message : std::as_const(messages))
+        for (const QByteArray &message : wholes + messages) {
+            m_received.push_back(message);
+            ++m_statistics.messagesReceived;
             m_statistics.bytesReceived += quint64(message.size());
-        m_statistics.bytesReceived += quint64(whole.size());
+        }
         if (!m_settings.freeThreaded)
             m_isPaused = m_isPaused || isPast(m_readLimit);
     }
-    if (hasWhole)
-        m_end->receiveWhole(whole, messages);
-    else
-        m_end->receive(messages);
+    m_end->receiveWholes(wholes, messages);
 }
 
 void Session::write(quint32 size, bool isBroadcast)

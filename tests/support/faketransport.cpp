@@ -216,11 +216,10 @@ bool FakeEndpoint::receive(const QList<QByteArray> &messages)
     return complete(batch);
 }
 
-bool FakeEndpoint::receiveWhole(const QByteArray &whole, const QList<QByteArray> &messages)
+bool FakeEndpoint::receiveWholes(const QList<QByteArray> &wholes, const QList<QByteArray> &messages)
 {
     MessageBatch batch = m_engine->pool().take();
-    batch.whole = whole;
-    batch.hasWhole = true;
+    batch.wholes.assign(wholes.begin(), wholes.end());
     layOut(messages, batch);
     return complete(batch);
 }

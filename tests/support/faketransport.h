@@ -70,7 +70,11 @@ public:
     // complete.
     bool receive(const QList<QByteArray> &messages);
     /// As receive(), with a first message that was assembled on its own.
-    bool receiveWhole(const QByteArray &whole, const QList<QByteArray> &messages = {});
+    bool receiveWhole(const QByteArray &whole, const QList<QByteArray> &messages = {})
+    {
+        return receiveWholes({ whole }, messages);
+    }
+    bool receiveWholes(const QList<QByteArray> &wholes, const QList<QByteArray> &messages);
     bool endReading(ReadEnd end, const TransportError &error = {});
     bool accept(int messages); ///< some are accepted, the write stays pending
     bool finishWrite(WriteProgress::Status status = WriteProgress::Done,

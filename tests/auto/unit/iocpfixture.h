@@ -203,8 +203,8 @@ public:
     void received(MessageBatch &batch) override
     {
         const std::lock_guard<std::mutex> lock(m_mutex);
-        if (batch.hasWhole)
-            m_messages.append(batch.whole);
+        for (const QByteArray &whole : batch.wholes)
+            m_messages.append(whole);
         for (const MessageSpan &span : batch.spans)
             m_messages.append(QByteArray(batch.block.constData() + span.offset, span.size));
         m_onWorkers = m_onWorkers && (!engine || engine->isWorkerThread());

@@ -39,13 +39,13 @@ void tst_MessageBatch::countsWhatItHolds()
     MessageBatch batch;
     QVERIFY(batch.isEmpty());
     QCOMPARE(batch.count(), qint64(0));
-    batch.hasWhole = true; // an empty one
+    batch.wholes.push_back({}); // an empty one
     QVERIFY(!batch.isEmpty());
     QCOMPARE(batch.count(), qint64(1));
     QCOMPARE(batch.bytes(), qint64(0));
-    batch.whole = "abc"_ba;
+    batch.wholes.push_back("abc"_ba);
     batch.spans = { { 0, 10 }, { 10, 0 }, { 10, 5 } };
-    QCOMPARE(batch.count(), qint64(4));
+    QCOMPARE(batch.count(), qint64(5));
     QCOMPARE(batch.bytes(), qint64(18));
 }
 
@@ -54,11 +54,10 @@ void tst_MessageBatch::clearKeepsTheBlock()
     MessageBatch batch;
     batch.block = QByteArray(100, 'x');
     const char *const block = batch.block.constData();
-    batch.whole = "abc"_ba;
-    batch.hasWhole = true;
+    batch.wholes = { "abc"_ba };
     batch.spans = { { 0, 10 } };
     batch.clear();
-    QVERIFY(batch.isEmpty() && batch.whole.isNull());
+    QVERIFY(batch.isEmpty());
     QCOMPARE(batch.block.constData(), block);
     QCOMPARE(batch.block.size(), qsizetype(100));
 }
@@ -118,9 +117,8 @@ void tst_MessageBatch::givenBatchHoldsNothingOfItsMessages()
     BatchPool pool(1000);
     MessageBatch batch = pool.take();
     batch.spans = { { 0, 10 } };
-    batch.whole = QByteArray(1000, 'x');
-    batch.hasWhole = true;
-    const QByteArray observer = batch.whole;
+    batch.wholes = { QByteArray(1000, 'x') };
+    const QByteArray observer = batch.wholes.front();
     pool.give(std::move(batch));
     QVERIFY(observer.isDetached()); // nobody else has it any more
     QVERIFY(pool.take().isEmpty());

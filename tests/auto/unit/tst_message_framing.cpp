@@ -38,6 +38,11 @@ private Q_SLOTS:
     void roughlyIsKeptAndNeverStarves();
     void smallMessagesStayWhereTheyWereRead();
     void wholeMessageAndWhatFollowsComeTogether();
+    void messagesOfOneSizeAreReadSeveralAtATime();
+    void wrongGuessLosesNothing_data();
+    void wrongGuessLosesNothing();
+    void guessesKeepWithinWhatIsWelcome();
+    void guessesThatCameToNothingHoldNoMemory();
     void randomStreamsMatchTheModel_data();
     void randomStreamsMatchTheModel();
 };
@@ -84,7 +89,7 @@ public:
     {
         MessageBatch batch = m_pool.take();
         const auto regions = decoder.regions(batch, roughly);
-        offered = regions[0].size + regions[1].size;
+        offered = regions.bytes();
         qsizetype taken = 0;
         for (const auto &region : regions) {
             const qsizetype part = qMin(region.size, size - taken);
@@ -94,10 +99,9 @@ public:
         }
         const bool ok = decoder.consume(batch, taken);
         batches += batch.isEmpty() ? 0 : 1;
-        if (batch.hasWhole) {
-            const QByteArray &whole = batch.whole;
+        for (QByteArray &whole : batch.wholes) {
             messages.append(QByteArray(whole.constData(), whole.size()));
-            m_pool.giveArray(std::exchange(batch.whole, QByteArray()));
+            m_pool.giveArray(std::move(whole));
         }
         for (const MessageSpan &span : batch.spans)
             messages.append(QByteArray(batch.block.constData() + span.offset, span.size));
@@ -122,6 +126,7 @@ private:
     BatchPool m_pool;
 
 public:
+    BatchPool &pool() { return m_pool; }
     FrameDecoder decoder;
     QList<QByteArray> messages;
     int batches = 0;
@@ -358,13 +363,13 @@ void tst_MessageFraming::smallMessagesStayWhereTheyWereRead()
     MessageBatch batch = pool.take();
     FrameDecoder decoder(0);
     const auto regions = decoder.regions(batch, 100'000);
-    QCOMPARE(regions[0].data, batch.block.data());
-    QCOMPARE(regions[0].size, BlockSize);
-    QCOMPARE(regions[1].size, qsizetype(0));
+    QCOMPARE(regions.end() - regions.begin(), 1);
+    QCOMPARE(regions.begin()->data, batch.block.data());
+    QCOMPARE(regions.begin()->size, BlockSize);
     const QByteArray stream = frame("abc"_ba) + frame("de"_ba);
-    std::memcpy(regions[0].data, stream.constData(), size_t(stream.size()));
+    std::memcpy(regions.begin()->data, stream.constData(), size_t(stream.size()));
     QVERIFY(decoder.consume(batch, stream.size()));
-    QVERIFY(!batch.hasWhole);
+    QVERIFY(batch.wholes.empty());
     QCOMPARE(batch.spans.size(), size_t(2));
     QCOMPARE(batch.spans[1].offset, 11u);
     QCOMPARE(batch.spans[1].size, 2u);
@@ -383,6 +388,95 @@ void tst_MessageFraming::wholeMessageAndWhatFollowsComeTogether()
     QCOMPARE(reader.batches, 1);
 }
 
+void tst_MessageFraming::messagesOfOneSizeAreReadSeveralAtATime()
+{
+    constexpr qsizetype size = 50'000;
+    QList<QByteArray> messages;
+    for (int i = 0; i < 7; ++i)
+        messages.append(payload(size, quint32(i)));
+    const QByteArray stream = frames(messages);
+    Reader reader(0, 64 * 1024);
+    QVERIFY(reader.readAll(stream.left(2 * frame(messages[0]).size())));
+    QCOMPARE(reader.messages.size(), 2);
+    const int batches = reader.batches;
+    QVERIFY(reader.readAll(stream.mid(2 * frame(messages[0]).size())));
+    QCOMPARE(reader.messages, messages);
+    QVERIFY2(reader.batches - batches <= 2, qPrintable(QString::number(reader.batches - batches)));
+    QVERIFY(!reader.decoder.isInsideFrame());
+}
+
+void tst_MessageFraming::wrongGuessLosesNothing_data()
+{
+    QTest::addColumn<QList<qsizetype>>("sizes"); // of what comes behind two messages of 40000 bytes
+    using Sizes = QList<qsizetype>;
+    QTest::newRow("nothing") << Sizes {};
+    QTest::newRow("empty ones") << Sizes { 0, 0, 0 };
+    QTest::newRow("small ones") << Sizes { 1, 100, 4096 };
+    QTest::newRow("one byte less") << Sizes { 39'999, 40'000, 40'000, 40'000 };
+    QTest::newRow("one byte more") << Sizes { 40'001, 40'000, 40'000, 40'000 };
+    QTest::newRow("right, then wrong") << Sizes { 40'000, 5, 40'000, 40'000, 40'000, 3 };
+    QTest::newRow("right twice, then larger") << Sizes { 40'000, 40'000, 300'000, 7 };
+    QTest::newRow("very many small ones") << Sizes(5000, 20);
+    QTest::newRow("larger than what is made room for") << Sizes { 1'000'000, 1'000'000, 1'000'000 };
+}
+
+void tst_MessageFraming::wrongGuessLosesNothing()
+{
+    QFETCH(QList<qsizetype>, sizes);
+    sizes = QList<qsizetype> { 40'000, 40'000 } + sizes;
+    QList<QByteArray> messages;
+    for (qsizetype size : qAsConst(sizes))
+        messages.append(payload(size, quint32(messages.size())));
+    const QByteArray stream = frames(messages);
+    // The read that meets the guess ends anywhere, headers included; the rest comes at once.
+    const qsizetype guessed = 2 * 40'004;
+    QList<qsizetype> cuts;
+    for (qsizetype at : { qsizetype(0), qsizetype(40'004), qsizetype(80'008), qsizetype(120'012) }) {
+        for (qsizetype by = -5; by <= 9; ++by)
+            cuts.append(guessed + at + by);
+    }
+    cuts += { guessed + 20'000, guessed + 60'000, guessed + 130'000 };
+    for (qsizetype blockSize : { qsizetype(BlockSize), qsizetype(128 * 1024) }) {
+        for (qsizetype cut : qAsConst(cuts)) {
+            Reader reader(0, blockSize);
+            QVERIFY(reader.readAll(stream.left(guessed)));
+            QVERIFY(reader.readAll(stream.mid(guessed, qMax<qsizetype>(cut - guessed, 0))));
+            QVERIFY(reader.readAll(stream.mid(qMax(cut, guessed))));
+            QVERIFY2(reader.messages == messages, qPrintable(QString::number(cut)));
+            QVERIFY(!reader.decoder.isInsideFrame());
+        }
+    }
+}
+
+void tst_MessageFraming::guessesKeepWithinWhatIsWelcome()
+{
+    constexpr qsizetype size = 40'000;
+    const QByteArray two = frame(payload(size, 1)) + frame(payload(size, 2));
+    for (qint64 roughly : { -1, 0, 1, 40'003, 40'004, 80'007, 80'008, 120'012, 1'000'000 }) {
+        Reader reader;
+        QVERIFY(reader.readAll(two));
+        reader.read("", 0, roughly);
+        const qint64 guesses = qBound(qint64(0), roughly / (size + FrameHeaderSize), qint64(4));
+        const qint64 most = guesses * (size + FrameHeaderSize) + 4096;
+        QVERIFY2(reader.offered >= 1 && reader.offered <= most,
+                 qPrintable(QString::number(roughly)));
+        QCOMPARE(reader.offered > size, guesses > 0);
+    }
+}
+
+void tst_MessageFraming::guessesThatCameToNothingHoldNoMemory()
+{
+    Reader reader;
+    QVERIFY(reader.readAll(frame(payload(40'000, 1)) + frame(payload(40'000, 2))));
+    while (!reader.pool().takeArray(40'000).isNull()) { }
+    MessageBatch batch = reader.pool().take();
+    QVERIFY(reader.decoder.regions(batch, 1 << 20).bytes() > 40'000);
+    QVERIFY(reader.pool().takeArray(40'000).isNull()); // they are the decoder's
+    reader.decoder.nothingCame();
+    QVERIFY(!reader.pool().takeArray(40'000).isNull());
+    QVERIFY(!reader.decoder.isInsideFrame());
+}
+
 void tst_MessageFraming::randomStreamsMatchTheModel_data()
 {
     QTest::addColumn<quint32>("seed");
@@ -398,7 +492,9 @@ void tst_MessageFraming::randomStreamsMatchTheModel()
     QByteArray stream;
     for (int i = 0; i < 150; ++i) {
         static constexpr int most[] = { 1, 10, 300, 5000, 30'000, 200'000 };
-        const int size = random.bounded(most[qMin<int>(random.bounded(8), 5)]);
+        const int size = random.bounded(5) == 0 && !messages.isEmpty()
+                ? int(messages.last().size()) // large ones of one size are guessed
+                : random.bounded(most[qMin<int>(random.bounded(8), 5)]);
         messages.append(payload(size, seed * 1000 + quint32(i)));
         stream += size == 0 && random.bounded(2) ? header(NullArrayLength) : frame(messages.last());
     }
