@@ -44,11 +44,22 @@ PipeConnection::Entry::~Entry()
     }
     const auto self = signal ? c.shared_from_this() : nullptr;
     const auto hub = released ? c.m_hub : nullptr;
+    const quint64 id = c.m_id;
     unlock();
+    static const char *const names[] = { "Opening", "Open", "Draining", "Closing", "Closed" };
+    for (int i = 0; i < m_transitionCount; ++i)
+        qCDebug(lcConnection, "connection %llu: %s -> %s", static_cast<unsigned long long>(id),
+                names[int(m_transitions[i][0])], names[int(m_transitions[i][1])]);
     if (self)
         self->m_hub->makeReady(self);
     if (hub) // last: stop() waits for it, and then wants to find the events
         hub->handleReleased();
+}
+
+void PipeConnection::Entry::log(State from, State to)
+{
+    m_transitions[m_transitionCount][0] = from;
+    m_transitions[m_transitionCount++][1] = to;
 }
 
 PipeConnection::PipeConnection(std::shared_ptr<ConnectionHub> hub,
@@ -77,14 +88,9 @@ void PipeConnection::open(std::unique_ptr<ConnectionFace> face)
 void PipeConnection::beginReading(Entry &entry)
 {
     m_signal = true;
-    enter();
     updateReading(entry);
-    if (m_state == State::Open) {
-        entry.unlock();
-        m_endpoint->watch();
-        entry.lock();
-    }
-    leave(entry);
+    if (m_state == State::Open)
+        callEndpoint(entry, [](PipeEndpoint &endpoint) { endpoint.watch(); });
 }
 
 // --- Dialing ---
@@ -122,7 +128,7 @@ void PipeConnection::dialed(std::shared_ptr<PipeEndpoint> endpoint)
     m_peer = m_endpoint->peer();
     m_hasOpened = true;
     m_errorsBeforeOpened = m_errors.size();
-    transition(State::Open);
+    transition(entry, State::Open);
     m_connected.store(true, std::memory_order_release);
     m_hub->connectionOpened();
     if (m_peerGone) // hangUpSeen() was faster
@@ -148,10 +154,11 @@ void PipeConnection::dialDelayed(const TransportError &error)
 
 void PipeConnection::read(const QVariant &cookie)
 {
+    QVariant kept = cookie; // copied and, if need be, destroyed unlocked: the type may be the user's
     Entry entry(*this);
     if (m_closedDelivered)
         return;
-    m_requests.append(cookie);
+    m_requests.append(std::move(kept));
     m_requestCount.store(int(m_requests.size()), std::memory_order_release);
     if (m_pendingMessages > 0 || m_state == State::Closed)
         m_signal = true;
@@ -160,39 +167,45 @@ void PipeConnection::read(const QVariant &cookie)
 
 bool PipeConnection::write(const QByteArray &data, const QVariant &cookie, bool isBroadcast)
 {
+    OutgoingMessage message(data, cookie, isBroadcast); // unlocked, as in read()
     Entry entry(*this);
+    const auto refuse = [this](NamedPipe::Error error, const QString &text) {
+        reportError({ error, 0, "", text });
+        return false;
+    };
     if (!isConnected()) {
-        if (!isBroadcast)
-            reportError({ NamedPipe::NotConnected, 0, "",
+        return !isBroadcast
+                && refuse(NamedPipe::NotConnected,
                           m_state == State::Opening
                                   ? Text::tr("asyncWrite: the connection is not made yet")
-                                  : Text::tr("asyncWrite: the connection is closed") });
-        return false;
+                                  : Text::tr("asyncWrite: the connection is closed"));
     }
     if (data.isEmpty())
         return true;
     const qint64 size = data.size();
     if (size > m_hub->engine().maximumWriteSize()) {
-        reportError({ NamedPipe::MessageTooLarge, 0, "",
+        return refuse(NamedPipe::MessageTooLarge,
                       Text::tr("asyncWrite: a message of %1 bytes is more than can be sent as one")
-                              .arg(size) });
-        return false;
+                              .arg(size));
     }
     const qint64 limit = m_hub->settings().maximumPendingWriteBytes;
     const bool isQueueFull =
             m_bytesToWrite + size > limit || (m_messagesToWrite + 1) * QueueEntryCost > limit;
-    // Sent messages that nobody has been told of take memory too.
-    const bool areEventsFull = m_sentCookies.size() * QueueEntryCost > qMax(limit, LeastForEvents);
     // One message of any size goes into an empty queue.
-    if ((hasUnsent() && isQueueFull) || areEventsFull) {
-        reportError({ NamedPipe::WriteQueueFull, 0, "",
+    if (hasUnsent() && isQueueFull) {
+        return refuse(NamedPipe::WriteQueueFull,
                       Text::tr("asyncWrite: the other side does not read, and %1 bytes are queued")
-                              .arg(m_bytesToWrite) });
-        return false;
+                              .arg(m_bytesToWrite));
+    }
+    // Sent messages that nobody has been told of take memory too.
+    if (m_sentCookies.size() * QueueEntryCost > qMax(limit, LeastForEvents)) {
+        return refuse(NamedPipe::WriteQueueFull,
+                      Text::tr("asyncWrite: of %1 messages that were sent nobody has been told yet")
+                              .arg(m_sentCookies.size()));
     }
     if (m_queue.capacity() == 0)
         m_queue = m_hub->spareQueues().take();
-    m_queue.emplaceBack(data, cookie, isBroadcast);
+    m_queue.append(std::move(message));
     m_bytesToWrite += size;
     ++m_messagesToWrite;
     if (isCorkedHere() && m_corkedBytes + size < CorkLimit)
@@ -303,13 +316,10 @@ void PipeConnection::forget()
 
 // --- The end ---
 
-void PipeConnection::transition(State to)
+void PipeConnection::transition(Entry &entry, State to)
 {
-    static const char *const names[] = { "Opening", "Open", "Draining", "Closing", "Closed" };
     Q_ASSERT(int(to) > int(m_state));
-    qCDebug(lcConnection, "connection %llu: %s -> %s", static_cast<unsigned long long>(m_id),
-            names[int(m_state)], names[int(to)]);
-    m_state = to;
+    entry.log(std::exchange(m_state, to), to);
 }
 
 /// The connection is no longer to be used, by the other side's doing or by ours.
@@ -349,12 +359,17 @@ void PipeConnection::beginDraining(Entry &entry, NamedPipe::CloseReason reason,
         const std::weak_ptr<PipeConnection> m_connection;
     };
 
-    if (m_state != State::Open)
+    if (m_state != State::Open && m_state != State::Draining)
         return;
-    transition(State::Draining);
+    if (m_state == State::Draining && deadline >= m_drainDeadline)
+        return;
+    m_drainDeadline = deadline;
+    m_hub->engine().postAt(deadline, std::make_shared<DrainDeadline>(weak_from_this()));
+    if (m_state == State::Draining)
+        return;
+    transition(entry, State::Draining);
     m_closeReason = reason;
     dropped();
-    m_hub->engine().postAt(deadline, std::make_shared<DrainDeadline>(weak_from_this()));
     updateReading(entry); // what arrives is dropped, and the client's own close is seen
 }
 
@@ -363,39 +378,59 @@ void PipeConnection::beginClose(Entry &entry, NamedPipe::CloseReason reason,
 {
     if (m_state == State::Closing || m_state == State::Closed)
         return;
-    transition(State::Closing);
+    transition(entry, State::Closing);
     if (m_closeReason == NamedPipe::StillOpen)
         m_closeReason = reason;
     dropped();
     dropUnsent(entry);
     m_closeError = error;
     m_peerGone = m_peerGone || reason == m_hub->peerReason();
-    enter();
-    if (m_endpoint) {
-        entry.unlock();
-        m_endpoint->cancel();
-        entry.lock();
-    }
-    leave(entry);
+    if (m_endpoint)
+        callEndpoint(entry, [](PipeEndpoint &endpoint) { endpoint.cancel(); });
+    else
+        releaseWhenDone(entry);
 }
 
-void PipeConnection::leave(Entry &entry)
+/// Calls the endpoint, unlocked; it is not closed meanwhile.
+template<typename Call>
+void PipeConnection::callEndpoint(Entry &entry, Call call)
+{
+    ++m_calls;
+    entry.unlock();
+    call(*m_endpoint);
+    entry.lock();
+    --m_calls;
+    releaseWhenDone(entry);
+}
+
+void PipeConnection::endOperation(Entry &entry)
 {
     --m_inFlight;
-    if (m_state == State::Closing && m_inFlight == 0)
+    releaseWhenDone(entry);
+}
+
+void PipeConnection::releaseWhenDone(Entry &entry)
+{
+    if (m_state != State::Closing || m_calls > 0)
+        return;
+    // A worker that is in a slot of this connection goes on with the end when the slot has returned.
+    if (m_inFlight == 0 || (m_isAbandoned && !m_delivering))
         releaseEndpoint(entry);
 }
 
 void PipeConnection::abandonOperations()
 {
-    Entry entry(*this);
-    // A worker that is in a slot of this connection goes on with the end when the slot has
-    // returned.
-    if (m_state != State::Closing || m_isReleasing || m_delivering)
-        return;
+    int given = 0;
+    {
+        Entry entry(*this);
+        if (m_state != State::Closing || m_isReleasing)
+            return;
+        m_isAbandoned = true;
+        given = m_inFlight;
+        releaseWhenDone(entry);
+    }
     qCWarning(lcConnection, "connection %llu: the system did not complete %d operations in time",
-              static_cast<unsigned long long>(m_id), m_inFlight);
-    releaseEndpoint(entry);
+              static_cast<unsigned long long>(m_id), given);
 }
 
 void PipeConnection::releaseEndpoint(Entry &entry)
@@ -419,7 +454,7 @@ void PipeConnection::releaseEndpoint(Entry &entry)
             Text::tr("the other side closed before %1 messages were sent").arg(m_lostMessages)
         };
     }
-    transition(State::Closed);
+    transition(entry, State::Closed);
     m_signal = true;
 }
 
@@ -439,7 +474,8 @@ bool PipeConnection::mayRead()
     if (m_pendingMessages > 0) {
         const qint64 limit = m_hub->settings().maximumPendingReadBytes;
         m_paused = pendingCost() >= (m_paused ? limit / 2 : limit);
-        if (m_paused)
+        // A worker delivers what it has before it reads more.
+        if (m_paused || (m_hub->settings().freeThreaded && m_hub->readsContinuously()))
             return false;
     } else {
         m_paused = false;
@@ -456,12 +492,8 @@ void PipeConnection::updateReading(Entry &entry)
     const qint64 roughly =
             m_state == State::Draining ? limit : qMax<qint64>(limit - pendingCost(), 1);
     m_reading = true;
-    enter(); // for the operation
-    enter(); // for the call
-    entry.unlock();
-    m_endpoint->startRead(roughly);
-    entry.lock();
-    leave(entry);
+    beginOperation();
+    callEndpoint(entry, [roughly](PipeEndpoint &endpoint) { endpoint.startRead(roughly); });
 }
 
 void PipeConnection::received(MessageBatch &batch)
@@ -471,8 +503,8 @@ void PipeConnection::received(MessageBatch &batch)
     if (m_state == State::Open) {
         keepMessages(batch);
         if (m_hub->settings().freeThreaded) {
-            // The next read starts when the slots have returned: that is the order, and the back
-            // pressure.
+            // The next read starts when all is delivered, here or, when that takes long, later:
+            // that is the order, and the back pressure.
             entry.unlock();
             deliverOnWorker();
             entry.lock();
@@ -483,7 +515,7 @@ void PipeConnection::received(MessageBatch &batch)
         batch.clear();
     }
     updateReading(entry);
-    leave(entry);
+    endOperation(entry);
 }
 
 /// Takes the messages over: with the block, or, when they fill little of it, by a copy to size.
@@ -528,15 +560,21 @@ void PipeConnection::readEnded(ReadEnd end, const TransportError &error)
         beginClose(entry, m_hub->peerReason());
     else if (end == ReadEnd::Failed)
         beginClose(entry, NamedPipe::Failed, error);
-    leave(entry);
+    endOperation(entry);
 }
 
 void PipeConnection::hangUpSeen()
 {
     Entry entry(*this);
-    m_peerGone = true;
-    dropped();
+    peerIsGone();
     updateReading(entry);
+}
+
+/// Seen otherwise than by reading. When it is being closed anyway, that is not the reason.
+void PipeConnection::peerIsGone()
+{
+    m_peerGone = m_peerGone || m_state < State::Closing;
+    dropped();
 }
 
 // --- Bytes out ---
@@ -547,7 +585,7 @@ void PipeConnection::startPump(Entry &entry)
     if (m_writing || m_queue.isEmpty())
         return;
     m_writing = true;
-    enter();
+    beginOperation();
     pump(entry);
 }
 
@@ -604,7 +642,7 @@ void PipeConnection::pump(Entry &entry)
             m_writing = false;
             if (m_state == State::Draining)
                 beginClose(entry, m_closeReason);
-            leave(entry);
+            endOperation(entry);
             return;
         }
         if (round == PumpRounds) {
@@ -612,14 +650,12 @@ void PipeConnection::pump(Entry &entry)
             return;
         }
         m_out.swap(m_queue);
-        enter();
-        entry.unlock();
-        const WriteProgress progress = m_endpoint->startWrite(m_out.constData(), int(m_out.size()));
-        entry.lock();
-        const bool goOn =
-                progress.status != WriteProgress::Pending && applyProgress(entry, progress);
-        leave(entry);
-        if (!goOn)
+        WriteProgress progress;
+        callEndpoint(entry, [&, messages = m_out.constData(),
+                             count = int(m_out.size())](PipeEndpoint &endpoint) {
+            progress = endpoint.startWrite(messages, count);
+        });
+        if (progress.status == WriteProgress::Pending || !applyProgress(entry, progress))
             return;
     }
 }
@@ -678,14 +714,13 @@ bool PipeConnection::applyProgress(Entry &entry, const WriteProgress &progress)
         beginClose(entry, NamedPipe::Failed, progress.error);
     } else if (progress.status == WriteProgress::PeerGone) {
         // Messages of the peer may still be unread: the end comes when reading has found it.
-        m_peerGone = true;
-        dropped();
+        peerIsGone();
         if (m_state == State::Draining)
             beginClose(entry, m_hub->peerReason());
         else
             updateReading(entry);
     }
-    leave(entry);
+    endOperation(entry);
     return false;
 }
 
@@ -705,19 +740,22 @@ void PipeConnection::dropUnsent(Entry &entry)
 void PipeConnection::bookUnsent(Entry &entry, QList<OutgoingMessage> &list, qsizetype from)
 {
     const bool tell = m_hub->tellsUnsent() && !m_closedDelivered;
-    QList<QVariant> cookies;
+    // In the order of the calls: the endpoint returns what it had when the queue is gone already.
+    QList<QVariant> later;
+    if (&list == &m_out)
+        later.swap(m_unsentCookies);
     for (qsizetype i = from; i < list.size(); ++i) {
         m_bytesToWrite -= list[i].data.size();
         --m_messagesToWrite;
         if (!list[i].isBroadcast)
             ++m_lostMessages;
         if (tell)
-            cookies.append(std::move(list[i].cookie));
+            m_unsentCookies.append(std::move(list[i].cookie));
         else
             entry.discard(std::move(list[i].cookie));
     }
-    // In the order of the calls: the endpoint returns what it had when the queue is gone already.
-    m_unsentCookies = &list == &m_out ? cookies + m_unsentCookies : m_unsentCookies + cookies;
+    for (QVariant &cookie : later)
+        m_unsentCookies.append(std::move(cookie));
 }
 
 } // namespace QtNamedPipes

@@ -62,9 +62,10 @@ public:
 ///   Closed    nothing is in flight, the handle is released; what events remain are delivered,
 ///             and closed() is the last
 ///
-/// Two questions, two answers: "may it be called closed?" is m_inFlight, a count under the mutex of
-/// every call into the endpoint and every operation it has outstanding; "may the memory go?" is
-/// the reference that the endpoint, and with it each operation, holds.
+/// Two questions, two answers: "may it be called closed?" is m_calls and m_inFlight, counts under the
+/// mutex of every call into the endpoint and every operation it has outstanding; "may the memory
+/// go?" is the reference that the endpoint, and with it each operation, holds. An operation that
+/// never comes back is given up after a while, a call never.
 ///
 /// m_mutex is never held while the endpoint or a slot is called.
 class PipeConnection final : public EndpointSink,
@@ -141,8 +142,9 @@ private:
     using Lock = std::unique_lock<std::mutex>;
     static constexpr int FirstBatchSize = 16;
 
-    /// The way in: holds the mutex; when it is released, tells the hub what has happened and lets
-    /// go of what must not be destroyed under the mutex, for the destructor may be the user's.
+    /// The way in: holds the mutex; when it is released, tells the hub what has happened, writes the
+    /// log, and lets go of what must not be destroyed under the mutex: the destructor, and the
+    /// handler of log messages, may be the user's.
     class Entry : public Lock
     {
     public:
@@ -160,19 +162,25 @@ private:
             if (cookie.isValid())
                 m_discarded.append(std::move(cookie));
         }
+        void log(State from, State to);
 
     private:
         PipeConnection &m_connection;
         QList<QVariant> m_discarded;
+        State m_transitions[4][2]; ///< each state is entered once
+        int m_transitionCount = 0;
     };
     class Cork;
 
-    void transition(State to);
+    void transition(Entry &entry, State to);
     void dropped();
     void beginClose(Entry &entry, NamedPipe::CloseReason reason, const TransportError &error = {});
     void beginDraining(Entry &entry, NamedPipe::CloseReason reason, Clock::time_point deadline);
-    void enter() { ++m_inFlight; }
-    void leave(Entry &entry);
+    template<typename Call>
+    void callEndpoint(Entry &entry, Call call);
+    void beginOperation() { ++m_inFlight; }
+    void endOperation(Entry &entry);
+    void releaseWhenDone(Entry &entry);
     void releaseEndpoint(Entry &entry);
 
     void beginReading(Entry &entry);
@@ -187,11 +195,15 @@ private:
     void postPump();
     void pump(Entry &entry);
     bool applyProgress(Entry &entry, const WriteProgress &progress);
+    void peerIsGone();
     void dropUnsent(Entry &entry);
     void bookUnsent(Entry &entry, QList<OutgoingMessage> &list, qsizetype from);
 
     void reportError(const TransportError &error);
-    bool deliverPrompt(Entry &entry);
+    bool hasMessages() const { return m_pendingMessages > m_deliveredMessages; }
+    bool isAtEnd() const;
+    qsizetype promptCount() const;
+    void deliverPrompt(Entry &entry);
     bool deliverMessages(Entry &entry, DeliveryBudget *budget, int *quantum);
     void deliverClosed(Entry &entry);
     bool hasNextMessage() { return m_span != m_spansEnd || nextBatch(); }
@@ -199,6 +211,7 @@ private:
     void nextMessage(QByteArray *data, SpareArrays::List &spares);
     struct Cookie;
     bool takeCookie(Cookie *cookie);
+    bool mayTakeMessage() const;
     bool mayDeliverBatch() const;
     int deliverBatch(const ConnectionFace::Listeners &listeners);
     void settleDelivered(Entry &entry);
@@ -226,7 +239,9 @@ private:
     bool m_openedDelivered = false;
     NamedPipe::CloseReason m_closeReason = NamedPipe::StillOpen;
     TransportError m_closeError; ///< reported right before closed()
-    int m_inFlight = 0;
+    int m_calls = 0; ///< into the endpoint, now
+    int m_inFlight = 0; ///< operations
+    bool m_isAbandoned = false; ///< those are not awaited any longer
     bool m_signal = false; ///< there are new events: to be told when the lock is released
     bool m_released = false; ///< the handle is closed: likewise
     bool m_isReleasing = false;
@@ -240,6 +255,7 @@ private:
     qint64 m_pendingMessages = 0;
     bool m_paused = false; ///< past the limit; until half of it is delivered
 
+    Clock::time_point m_drainDeadline; ///< when Draining ends at the latest
     bool m_writing = false; ///< a thread is in pump(), or a startWrite() is outstanding
     bool m_pumpPosted = false; ///< a worker will call startPump()
     QList<OutgoingMessage> m_queue; ///< taken by write() and not yet handed to the endpoint

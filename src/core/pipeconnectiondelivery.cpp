@@ -77,6 +77,8 @@ void PipeConnection::reportError(const TransportError &error)
 bool PipeConnection::hasSeveralEvents() const
 {
     const Lock lock(m_mutex);
+    if (m_closedDelivered)
+        return false;
     const qint64 pending = m_pendingMessages - m_deliveredMessages;
     qint64 messages = pending;
     if (m_continueDelivery && !m_hub->readsContinuously())
@@ -84,9 +86,7 @@ bool PipeConnection::hasSeveralEvents() const
     // The end comes behind messages that nobody has asked for yet.
     const bool mayEnd = m_state == State::Closed && messages == pending;
     const qint64 ending = mayEnd ? m_unsentCookies.size() + (m_closeError ? 2 : 1) : 0;
-    return messages + m_sentCookies.size() + m_errors.size()
-            + (m_hasOpened && !m_openedDelivered ? 1 : 0) + ending
-            > 1;
+    return messages + promptCount() + ending > 1;
 }
 
 void PipeConnection::run()
@@ -97,22 +97,25 @@ void PipeConnection::run()
 
 void PipeConnection::deliverOnWorker()
 {
-    Lock lock(m_mutex);
+    std::unique_lock<std::mutex> lock(m_mutex);
     if (m_delivering) {
         m_deliverAgain = true;
         return;
     }
     m_delivering = true;
+    DeliveryBudget budget(WorkerSlice);
+    bool isLeft = false;
     do {
         m_deliverAgain = false;
         lock.unlock();
-        for (bool isLeft = true; isLeft;) {
-            DeliveryBudget budget(WorkerSlice);
-            isLeft = deliver(&budget, INT_MAX);
-        }
+        isLeft = deliver(&budget, INT_MAX);
         lock.lock();
-    } while (m_deliverAgain);
+    } while (!isLeft && m_deliverAgain);
+    lock.unlock();
+    Entry entry(*this);
     m_delivering = false;
+    m_signal = m_signal || isLeft || m_deliverAgain; // others have their turn before the rest
+    releaseWhenDone(entry);
 }
 
 bool PipeConnection::deliver(DeliveryBudget *budget, int quantum)
@@ -130,29 +133,53 @@ bool PipeConnection::deliver(DeliveryBudget *budget, int quantum)
             face = std::move(m_face);
     });
     bool isFirst = true; // who was first in line does not go to its end for nothing
-    while (!m_hub->isSilent() && !m_closedDelivered) {
-        if (m_hasOpened && !m_openedDelivered && m_errorsBeforeOpened == 0) {
-            m_openedDelivered = true;
-            emitUnlocked(entry, [this] { m_face->opened(); });
-        } else if (!std::exchange(isFirst, false)
-                   && (quantum <= 0 || (budget && budget->isSpent()))) {
-            return true;
-        } else if (deliverPrompt(entry)) {
+    const auto isEnough = [&] {
+        return !std::exchange(isFirst, false) && (quantum <= 0 || (budget && budget->isSpent()));
+    };
+    const auto isOver = [this] { return m_hub->isSilent() || m_closedDelivered; };
+    // In rounds: a slot that brings about the next event of the kind that it was called for, by
+    // writing again say, keeps nothing else from being delivered, and not the end either.
+    while (!isOver()) {
+        for (qsizetype left = promptCount(); left > 0 && !isOver(); --left) {
+            if (isEnough())
+                return true;
+            deliverPrompt(entry);
             --quantum;
-        } else if (deliverMessages(entry, budget, &quantum)) {
-        } else if (m_state == State::Closed && m_pendingMessages == m_deliveredMessages) {
-            deliverClosed(entry);
-        } else {
-            return false;
         }
+        if (isOver() || (m_hasOpened && !m_openedDelivered))
+            continue;
+        if ((hasMessages() || isAtEnd()) && isEnough())
+            return true;
+        if (deliverMessages(entry, budget, &quantum))
+            continue;
+        if (isAtEnd())
+            deliverClosed(entry);
+        else if (promptCount() == 0)
+            return false;
     }
     return false;
 }
 
-/// One of the events that wait for no message; false when there is none.
-bool PipeConnection::deliverPrompt(Entry &entry)
+/// Nothing is left but the last events. (New refusals are: a slot may go on bringing them about.)
+bool PipeConnection::isAtEnd() const
 {
-    if (!m_sentCookies.isEmpty() && m_errorsBeforeOpened == 0) {
+    return m_state == State::Closed && !hasMessages() && m_sentCookies.isEmpty();
+}
+
+/// How many events wait for no message.
+qsizetype PipeConnection::promptCount() const
+{
+    const bool opens = m_hasOpened && !m_openedDelivered;
+    return m_sentCookies.size() + m_errors.size() + (opens ? 1 : 0);
+}
+
+/// One of them.
+void PipeConnection::deliverPrompt(Entry &entry)
+{
+    if (m_errorsBeforeOpened == 0 && m_hasOpened && !m_openedDelivered) {
+        m_openedDelivered = true;
+        emitUnlocked(entry, [this] { m_face->opened(); });
+    } else if (m_errorsBeforeOpened == 0 && !m_sentCookies.isEmpty()) {
         QVariant cookie = m_sentCookies.takeFirst();
         if (m_sentCookies.isEmpty())
             m_sentCookies = QList<QVariant>();
@@ -160,15 +187,11 @@ bool PipeConnection::deliverPrompt(Entry &entry)
             const QVariant taken = std::move(cookie);
             m_face->messageSent(taken);
         });
-        return true;
-    }
-    if (!m_errors.isEmpty()) {
+    } else if (!m_errors.isEmpty()) {
         const TransportError error = m_errors.takeFirst();
         m_errorsBeforeOpened = qMax<qsizetype>(m_errorsBeforeOpened - 1, 0);
         emitUnlocked(entry, [&] { m_face->errorOccurred(error.error, error.text()); });
-        return true;
     }
-    return false;
 }
 
 /// Delivers messages for as long as they may be; true when something was done.
@@ -191,39 +214,42 @@ bool PipeConnection::deliverMessages(Entry &entry, DeliveryBudget *budget, int *
     // With a single message no event is posted, by which a slot with an event loop would uncork.
     const qint64 pending = m_pendingMessages - m_deliveredMessages;
     PipeConnection *const corked = pending > 1 ? this : nullptr;
-    entry.unlock();
     const int before = *quantum;
     bool isTold = false;
+    entry.unlock();
     {
+        const auto settle = qScopeGuard([&] { // also when a slot throws
+            entry.lock();
+            startPump(entry);
+            settleDelivered(entry);
+        });
         Cork cork;
         QByteArray data;
         SpareArrays::List spares = m_hub->spareArrays().take();
         Cookie cookie;
         const auto listeners = m_face->listeners();
-        while (hasNextMessage()) {
+        bool goesOn = hasNextMessage();
+        while (goesOn) {
             if (listeners.toBatches && m_toldInBatch == 0 && mayDeliverBatch()) {
                 cork.set(corked);
                 *quantum -= deliverBatch(listeners);
                 isTold = true; // the same messages one by one may be what is left
             } else if (takeCookie(&cookie)) {
                 nextMessage(&data, spares);
-                cork.set(hasNextMessage() ? this : nullptr);
+                // Only when the next one may be delivered, too: an event is posted for it then.
+                cork.set(hasNextMessage() && mayTakeMessage() ? this : nullptr);
                 emitGuarded([&] { m_face->messageReceived(cookie.value, data); });
                 --*quantum;
             } else {
                 break;
             }
-            if (*quantum <= 0 || m_hub->isSilent() || !m_continueDelivery
-                || (budget && budget->isSpent()))
-                break;
+            goesOn = hasNextMessage() && *quantum > 0 && !m_hub->isSilent() && m_continueDelivery
+                    && !(budget && budget->isSpent());
         }
         if (!spares.empty())
             m_hub->spareArrays().give(spares);
         m_hub->engine().pool().giveArray(std::move(data));
     }
-    entry.lock();
-    startPump(entry);
-    settleDelivered(entry);
     if (*quantum != before || isTold || m_takenIndex == m_taken.size())
         return true;
     if (m_hub->isStopping()) { // nobody has asked for them, and nobody will
@@ -252,6 +278,12 @@ bool PipeConnection::nextBatch()
         m_span = m_spansEnd = nullptr;
     }
     return false;
+}
+
+/// Whether the next message may be delivered.
+bool PipeConnection::mayTakeMessage() const
+{
+    return m_hub->readsContinuously() || m_requestCount.load(std::memory_order_acquire) > 0;
 }
 
 /// Asked-for messages come one by one, each with its cookie.

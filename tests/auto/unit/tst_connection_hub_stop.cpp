@@ -29,6 +29,8 @@ private Q_SLOTS:
     void stopWaitsForTheSlotsOfWorkers();
     void clientAcceptedDuringStopIsDropped();
     void abandonIsSilent();
+    void handleIsNotClosedUnderTheCallOfAnotherThread_data();
+    void handleIsNotClosedUnderTheCallOfAnotherThread();
     void stopWhenSentWaitsForTheWrites();
     void stopWhenSentEndsAtItsDeadline();
     void stopWhenSentIsNotToldOfEarlierTimeouts();
@@ -193,6 +195,44 @@ void tst_ConnectionHubStop::abandonIsSilent()
     QVERIFY(!connection->write("late"_ba, 2, false));
     connection->close(NamedPipe::CancelPending);
     QCoreApplication::sendPostedEvents();
+}
+
+void tst_ConnectionHubStop::handleIsNotClosedUnderTheCallOfAnotherThread_data()
+{
+    QTest::addColumn<bool>("isWorker");
+    QTest::newRow("owner deleted in a slot of a worker") << true;
+    QTest::newRow("stop(), and a second passes") << false;
+}
+
+void tst_ConnectionHubStop::handleIsNotClosedUnderTheCallOfAnotherThread()
+{
+    QFETCH(bool, isWorker);
+    HubSettings settings;
+    settings.freeThreaded = isWorker;
+    FakeServer server(settings);
+    QVERIFY(server.start());
+    const auto client = server.openClient();
+    const auto connection = server.connection();
+    Gate isCalled, mayReturn;
+    client->onStartWrite = [&] {
+        isCalled.open();
+        mayReturn.wait();
+    };
+    std::thread writer([&] { connection->write("out"_ba, {}, false); });
+    const bool wasCalled = isCalled.wait();
+    if (isWorker) {
+        const FakeEngine::AsWorker worker(server.engine.get());
+        server.hub->abandon();
+    } else {
+        QTest::ignoreMessage(QtWarningMsg, QRegularExpression(u"did not complete"_s));
+        server.stop();
+    }
+    const bool wasClosed = client->isClosed();
+    mayReturn.open();
+    writer.join();
+    QVERIFY(wasCalled);
+    QVERIFY(!wasClosed);
+    QVERIFY(client->isClosed()); // now
 }
 
 void tst_ConnectionHubStop::stopWhenSentWaitsForTheWrites()

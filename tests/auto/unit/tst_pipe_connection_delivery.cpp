@@ -14,6 +14,7 @@
 
 using namespace QtNamedPipes;
 using namespace Qt::StringLiterals;
+using namespace std::chrono_literals;
 
 /// What slots may do while they are called: run event loops, delete the server, throw, take long.
 class tst_PipeConnectionDelivery : public QObject
@@ -24,6 +25,7 @@ private Q_SLOTS:
     void nestedEventLoopGoesOnInOrder_data();
     void nestedEventLoopGoesOnInOrder();
     void nestedEventLoopHearsTheAnswerToAReplyWrittenBefore();
+    void nestedEventLoopHearsTheAnswerWhereOneMessageIsAskedFor();
     void nestedEventLoopMayEndTheConnection();
     void nestedEventLoopsMayBeDeep();
     void closingInsideASlotDropsTheRestOfTheBatch();
@@ -33,8 +35,14 @@ private Q_SLOTS:
     void slotThatThrowsEndsItsOwnConnectionOnly_data();
     void slotThatThrowsEndsItsOwnConnectionOnly();
     void slotThatThrowsOnTheOwnersThreadLosesNoMessage();
+    void slotThatThrowsOnTheOwnersThreadStopsNoReading();
     void slotThatThrowsInClosedHarmsNobody();
     void slotThatThrowsInReadyDoesNotKillTheWorker();
+    void slotThatIsToldOfRefusalsAndWritesHearsOfTheEnd_data();
+    void slotThatIsToldOfRefusalsAndWritesHearsOfTheEnd();
+    void slotThatWritesOnAndOnHearsWhatArrives_data();
+    void slotThatWritesOnAndOnHearsWhatArrives();
+    void slotThatWritesOnAndOnOccupiesNoWorker();
     void freeThreadedEventsNeverNest();
     void freeThreadedReadingWaitsForTheSlot();
     void freeThreadedEventsOfAConnectionNeverOverlapAndKeepTheirOrder();
@@ -96,6 +104,27 @@ void tst_PipeConnectionDelivery::nestedEventLoopHearsTheAnswerToAReplyWrittenBef
     QVERIFY(client->receive({ "ask me"_ba, "more"_ba }));
     server.deliver();
     QVERIFY(heard);
+}
+
+// With more messages there that nobody has asked for: what the slot writes must not wait for them.
+void tst_PipeConnectionDelivery::nestedEventLoopHearsTheAnswerWhereOneMessageIsAskedFor()
+{
+    FakeServer server({}, false);
+    QVERIFY(server.start());
+    const auto client = server.openClient();
+    const auto connection = server.connection();
+    bool isAnswered = false;
+    server.log->hook = [&](const FakeEvent &event) {
+        if (event.data != "ask me")
+            return;
+        QVERIFY(connection->write("question"_ba, {}, false));
+        isAnswered = waitUntil([&] { return client->written().contains("question"_ba); },
+                               std::chrono::seconds(5));
+    };
+    connection->read(1);
+    QVERIFY(client->receive({ "ask me"_ba, "not asked for"_ba }));
+    server.deliver();
+    QVERIFY(isAnswered);
 }
 
 void tst_PipeConnectionDelivery::nestedEventLoopMayEndTheConnection()
@@ -331,6 +360,29 @@ void tst_PipeConnectionDelivery::slotThatThrowsOnTheOwnersThreadLosesNoMessage()
     QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"sent #1"_s, u"message in"_s }));
 }
 
+void tst_PipeConnectionDelivery::slotThatThrowsOnTheOwnersThreadStopsNoReading()
+{
+    HubSettings settings;
+    settings.maximumPendingReadBytes = 1; // reading waits for the slot
+    FakeServer server(settings);
+    QVERIFY(server.start());
+    const auto client = server.openClient();
+    const auto connection = server.connection();
+    server.log->hook = [&](const FakeEvent &event) {
+        if (event.data != "in")
+            return;
+        QVERIFY(connection->write("reply"_ba, 1, false));
+        throw std::runtime_error("of a slot");
+    };
+    QVERIFY(client->receive({ "in"_ba, "next"_ba }));
+    QVERIFY(!client->isReading());
+    QVERIFY_EXCEPTION_THROWN(connection->deliver(nullptr, 10), std::runtime_error);
+    QCOMPARE(client->written(), QList<QByteArray>({ "reply"_ba }));
+    server.deliver();
+    QVERIFY(client->isReading());
+    QCOMPARE(server.log->messages(1), QList<QByteArray>({ "in"_ba, "next"_ba }));
+}
+
 void tst_PipeConnectionDelivery::slotThatThrowsInClosedHarmsNobody()
 {
     FakeServer server(freeThreadedSettings());
@@ -362,6 +414,92 @@ void tst_PipeConnectionDelivery::slotThatThrowsInReadyDoesNotKillTheWorker()
     }
     QVERIFY(!escaped);
     QVERIFY(server.engine->isAccepting());
+}
+
+// --- Slots that bring about what they are called for ---
+
+static void bothModes()
+{
+    QTest::addColumn<bool>("freeThreaded");
+    QTest::newRow("marshalled") << false;
+    QTest::newRow("free-threaded") << true;
+}
+
+void tst_PipeConnectionDelivery::slotThatIsToldOfRefusalsAndWritesHearsOfTheEnd_data()
+{
+    bothModes();
+}
+
+void tst_PipeConnectionDelivery::slotThatIsToldOfRefusalsAndWritesHearsOfTheEnd()
+{
+    QFETCH(bool, freeThreaded);
+    HubSettings settings;
+    settings.freeThreaded = freeThreaded;
+    FakeServer server(settings);
+    QVERIFY(server.start());
+    const auto client = server.openClient();
+    const auto connection = server.connection();
+    int told = 0;
+    server.log->hook = [&](const FakeEvent &event) {
+        if (event.kind == FakeEvent::Error && ++told < 10'000)
+            connection->write("and now?"_ba, told, false);
+    };
+    client->endReading(ReadEnd::Failed, { NamedPipe::TruncatedMessage, 0, "", {} });
+    connection->write("too late"_ba, 0, false);
+    server.deliver();
+    QVERIFY2(told <= 5, qPrintable(QString::number(told)));
+    QCOMPARE(server.log->lines(1).constLast(), u"closed"_s);
+}
+
+void tst_PipeConnectionDelivery::slotThatWritesOnAndOnHearsWhatArrives_data()
+{
+    bothModes();
+}
+
+void tst_PipeConnectionDelivery::slotThatWritesOnAndOnHearsWhatArrives()
+{
+    QFETCH(bool, freeThreaded);
+    HubSettings settings;
+    settings.freeThreaded = freeThreaded;
+    FakeServer server(settings);
+    QVERIFY(server.start());
+    const auto client = server.openClient();
+    const auto connection = server.connection();
+    bool goesOn = true;
+    int sent = 0;
+    server.log->hook = [&](const FakeEvent &event) {
+        if (event.data == "stop")
+            goesOn = false;
+        else if (event.kind == FakeEvent::Sent && ++sent < 20'000 && goesOn)
+            connection->write("next"_ba, sent, false); // which the client takes at once
+    };
+    connection->write("first"_ba, 0, false);
+    QVERIFY(client->receive({ "stop"_ba }));
+    server.deliver();
+    QVERIFY(!goesOn);
+    QVERIFY2(sent <= 10, qPrintable(QString::number(sent)));
+}
+
+void tst_PipeConnectionDelivery::slotThatWritesOnAndOnOccupiesNoWorker()
+{
+    FakeServer server(freeThreadedSettings());
+    QVERIFY(server.start());
+    const auto client = server.openClient();
+    const auto other = server.openClient();
+    const auto connection = server.connection();
+    int sent = 0;
+    server.log->hook = [&](const FakeEvent &event) {
+        if (event.kind != FakeEvent::Sent)
+            return;
+        for (const auto end = Clock::now() + 200us; Clock::now() < end;) { }
+        if (++sent < 500)
+            connection->write("next"_ba, sent, false);
+    };
+    connection->write("first"_ba, 0, false);
+    QCOMPARE(server.engine->runTasks(1), 1); // a worker's turn is a few milliseconds
+    QVERIFY2(sent > 0 && sent <= 50, qPrintable(QString::number(sent)));
+    server.engine->runTasks();
+    QCOMPARE(sent, 500);
 }
 
 // --- Free-threaded: order ---

@@ -22,6 +22,9 @@ private Q_SLOTS:
     void sendPendingDropsWhatArrives();
     void sendPendingSeesTheClientLeave();
     void sendPendingCanBeCutShort();
+    void sendPendingEndsAtTheEarlierOfTwoDeadlines();
+    void clientThatLeavesWhenItIsClosedAnywayIsNoError_data();
+    void clientThatLeavesWhenItIsClosedAnywayIsNoError();
 };
 
 void tst_PipeConnectionDraining::sendPendingEndsWhenEverythingIsSent()
@@ -133,6 +136,54 @@ void tst_PipeConnectionDraining::sendPendingCanBeCutShort()
     QVERIFY(client->isClosed());
     server.deliver();
     QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"closed"_s }));
+}
+
+// asyncClose(SendPending), and then stopWhenSent() with less time.
+void tst_PipeConnectionDraining::sendPendingEndsAtTheEarlierOfTwoDeadlines()
+{
+    FakeServer server;
+    QVERIFY(server.start());
+    const auto client = server.openClient();
+    client->acceptsAtOnce = false;
+    QVERIFY(server.connection()->write("out"_ba, {}, false));
+    server.connection()->close(NamedPipe::SendPending);
+    server.connection()->stop(NamedPipe::SendPending, Clock::now() + 50ms);
+    QVERIFY(!client->isClosed());
+    server.engine->advance(60ms);
+    QVERIFY(client->isClosed());
+    server.deliver();
+    QCOMPARE(server.log->lines(1),
+             QStringList({ u"opened"_s, u"error ConnectionBroken"_s, u"closed"_s }));
+}
+
+void tst_PipeConnectionDraining::clientThatLeavesWhenItIsClosedAnywayIsNoError_data()
+{
+    QTest::addColumn<bool>("isStop");
+    QTest::newRow("asyncClose()") << false;
+    QTest::newRow("stop()") << true;
+}
+
+// The write that close() cancels ends because the client has gone at the same moment.
+void tst_PipeConnectionDraining::clientThatLeavesWhenItIsClosedAnywayIsNoError()
+{
+    QFETCH(bool, isStop);
+    FakeServer server;
+    QVERIFY(server.start());
+    const auto client = server.openClient();
+    client->acceptsAtOnce = false;
+    client->cancelAnswer = FakeEndpoint::Later;
+    QVERIFY(server.connection()->write("out"_ba, {}, false));
+    if (isStop)
+        server.connection()->stop(NamedPipe::CancelPending, {});
+    else
+        server.connection()->close(NamedPipe::CancelPending);
+    QVERIFY(client->finishWrite(WriteProgress::PeerGone));
+    client->hangUp();
+    QVERIFY(client->endReading(ReadEnd::Cancelled));
+    server.deliver();
+    QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"closed"_s }));
+    QCOMPARE(server.connection()->closeReason(),
+             isStop ? NamedPipe::ServerStopped : NamedPipe::ClosedByServer);
 }
 
 QTEST_GUILESS_MAIN(tst_PipeConnectionDraining)

@@ -51,6 +51,7 @@ private Q_SLOTS:
     void cookieMayBeTheLastToHoldTheConnection_data();
     void cookieMayBeTheLastToHoldTheConnection();
     void cookiesAreLetGoWithTheManager();
+    void cookieMayCallWhenItIsCopied();
     void delaysGoOnWhereTheDialerHasLeftThem();
 };
 
@@ -641,7 +642,25 @@ struct CallingCookie
     std::shared_ptr<void> guard;
 };
 
+/// A cookie that calls back into the connection whenever it is copied, moved or destroyed.
+struct TouchyCookie
+{
+    TouchyCookie() = default;
+    TouchyCookie(const TouchyCookie &other) : connection(other.connection) { touch(); }
+    TouchyCookie &operator=(const TouchyCookie &) = default;
+    ~TouchyCookie() { touch(); }
+    void touch() const
+    {
+        if (connection)
+            touches += connection->bytesToWrite() >= 0; // takes the lock
+    }
+    PipeConnection *connection = nullptr;
+    static inline int touches = 0;
+};
+
 } // namespace
+Q_DECLARE_TYPEINFO(TouchyCookie, Q_RELOCATABLE_TYPE); // a QVariant holds it, and no pointer to it
+Q_DECLARE_METATYPE(TouchyCookie)
 Q_DECLARE_METATYPE(CallingCookie)
 
 static QVariant cookieThatCalls(const std::function<void()> &call)
@@ -709,6 +728,31 @@ void tst_PipeDialer::cookiesAreLetGoWithTheManager()
     }
     QCOMPARE(calls, 4);
     QVERIFY(!connection->isConnected());
+}
+
+// No lock is held while a cookie is copied or goes.
+void tst_PipeDialer::cookieMayCallWhenItIsCopied()
+{
+    Client client;
+    const auto connection = client.open();
+    TouchyCookie touchy;
+    touchy.connection = connection.get();
+    const QVariant cookie = QVariant::fromValue(touchy);
+    TouchyCookie::touches = 0;
+    connection->read(cookie);
+    QVERIFY(client.endpoint->receive({ "asked for"_ba }));
+    QVERIFY(connection->write("sent"_ba, cookie, false));
+    client.endpoint->acceptsAtOnce = false;
+    QVERIFY(connection->write("in the endpoint's hands"_ba, cookie, false));
+    QVERIFY(connection->write("queued"_ba, cookie, false));
+    connection->read(cookie);
+    client.manager.deliver();
+    connection->close(NamedPipe::CancelPending);
+    QVERIFY(!connection->write("refused"_ba, cookie, false));
+    client.manager.deliver();
+    client.manager.log->clear();
+    QVERIFY(TouchyCookie::touches > 5);
+    QCOMPARE(client.endpoint->isClosed(), true);
 }
 
 void tst_PipeDialer::delaysGoOnWhereTheDialerHasLeftThem()
