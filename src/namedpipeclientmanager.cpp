@@ -167,7 +167,7 @@ void NamedPipeClientManager::setContinuouslyReadFromPipe(bool on)
             return;
     }
     if (const auto hub = d->hub()) // one that is made from now on has read the property
-        hub->setReadsContinuously(on);
+        hub->followReading([this] { return continuouslyReadFromPipe(); });
     Q_EMIT continuouslyReadFromPipeChanged();
 }
 

@@ -352,8 +352,9 @@ NamedPipeServer::~NamedPipeServer()
 {
     if (const auto hub = d->hub())
         hub->abandon();
-    if (d->messageLoop)
-        d->messageLoop->quit();
+    const std::lock_guard<std::mutex> lock(d->messageLoop->mutex);
+    if (d->messageLoop->loop)
+        d->messageLoop->loop->quit();
 }
 
 // --- Properties ---
@@ -410,15 +411,15 @@ void NamedPipeServer::setPipeName(const QString &name)
 */
 bool NamedPipeServer::continuouslyReadFromPipe() const
 {
-    return d->continuouslyReadFromPipe.load(std::memory_order_relaxed);
+    return d->continuouslyReadFromPipe;
 }
 
 void NamedPipeServer::setContinuouslyReadFromPipe(bool on)
 {
-    if (d->continuouslyReadFromPipe.exchange(on, std::memory_order_relaxed) == on)
+    if (d->continuouslyReadFromPipe.exchange(on) == on)
         return;
     if (const auto hub = d->hub())
-        hub->setReadsContinuously(on);
+        hub->followReading([this] { return continuouslyReadFromPipe(); });
     Q_EMIT continuouslyReadFromPipeChanged();
 }
 
@@ -861,11 +862,13 @@ bool NamedPipeServer::start()
     const auto hub =
             std::make_shared<ConnectionHub>(d.get(), this,
                                             createPlatformEngine(engine, d->messageBufferSize),
-                                            settings, continuouslyReadFromPipe());
-    if (d->wantsMessageSent)
-        hub->setWantsMessageSent();
+                                            settings, true);
     d->setError(NamedPipe::NoError, QString());
     d->setHub(hub); // before the first slot can run on a worker
+    // After it: what other threads change from now on they tell the hub.
+    hub->followReading([this] { return continuouslyReadFromPipe(); });
+    if (d->wantsMessageSent)
+        hub->setWantsMessageSent();
     d->servedName = d->pipeName;
     d->isRunning = true;
 
@@ -1001,23 +1004,22 @@ void NamedPipeServer::manualMessageLoopEnter()
     if (!d->isOnServersThread("manualMessageLoopEnter"))
         return;
     QEventLoop loop;
+    const auto state = d->messageLoop; // a slot may delete the server, on a worker too
     {
-        const std::lock_guard<std::mutex> lock(d->mutex);
-        if (d->messageLoop) {
+        std::unique_lock<std::mutex> lock(state->mutex);
+        if (state->loop) {
+            lock.unlock();
             qCWarning(lcServer, "NamedPipeServer::manualMessageLoopEnter(): the loop runs already");
             return;
         }
-        if (std::exchange(d->leaveRequested, false))
+        if (std::exchange(state->leaveRequested, false))
             return;
-        d->messageLoop = &loop;
+        state->loop = &loop;
     }
-    const QPointer<NamedPipeServer> alive(this);
     loop.exec();
-    if (!alive)
-        return;
-    const std::lock_guard<std::mutex> lock(d->mutex);
-    d->messageLoop = nullptr;
-    d->leaveRequested = false;
+    const std::lock_guard<std::mutex> lock(state->mutex);
+    state->loop = nullptr;
+    state->leaveRequested = false;
 }
 
 /*!
@@ -1030,9 +1032,9 @@ void NamedPipeServer::manualMessageLoopEnter()
 */
 void NamedPipeServer::manualMessageLoopLeave()
 {
-    const std::lock_guard<std::mutex> lock(d->mutex);
-    d->leaveRequested = true;
-    if (d->messageLoop)
+    const std::lock_guard<std::mutex> lock(d->messageLoop->mutex);
+    d->messageLoop->leaveRequested = true;
+    if (d->messageLoop->loop)
         QCoreApplication::postEvent(this, new QEvent(leaveEvent()));
 }
 
@@ -1049,10 +1051,9 @@ bool NamedPipeServer::event(QEvent *event)
         return true; // nothing of this object is touched any more: a slot may have deleted it
     }
     if (event->type() == leaveEvent()) {
-        const std::lock_guard<std::mutex> lock(d->mutex);
-        if (d->messageLoop
-            && d->leaveRequested) // not a late one, for a loop that has been left already
-            d->messageLoop->quit();
+        const std::lock_guard<std::mutex> lock(d->messageLoop->mutex);
+        if (d->messageLoop->loop && d->messageLoop->leaveRequested) // no late one, for a loop that was left
+            d->messageLoop->loop->quit();
         return true;
     }
     return QObject::event(event);

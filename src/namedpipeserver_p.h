@@ -14,6 +14,14 @@
 
 class QEventLoop;
 
+/// Of manualMessageLoopEnter(), which may outlive the server.
+struct MessageLoop
+{
+    std::mutex mutex; // guards the rest
+    QEventLoop *loop = nullptr; ///< while it runs
+    bool leaveRequested = false;
+};
+
 class NamedPipeServerPrivate final : public QtNamedPipes::HubOwner
 {
 public:
@@ -57,13 +65,13 @@ public:
     std::atomic<bool> wantsMessages { false };
     std::atomic<bool> wantsBatches { false };
 
+    const std::shared_ptr<MessageLoop> messageLoop = std::make_shared<MessageLoop>();
+
     mutable std::mutex mutex; // guards the rest
     std::shared_ptr<QtNamedPipes::ConnectionHub> currentHub; ///< from start() to the end of stop()
     NamedPipe::ServerStatistics lastStatistics;
     NamedPipe::Error error = NamedPipe::NoError;
     QString errorString;
-    QEventLoop *messageLoop = nullptr;
-    bool leaveRequested = false;
 };
 
 #endif // QTNAMEDPIPES_NAMEDPIPESERVER_P_H

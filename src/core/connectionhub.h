@@ -79,6 +79,16 @@ public:
     Spares<QList<OutgoingMessage>> &spareQueues() { return m_spareQueues; }
     bool readsContinuously() const { return m_continuous.load(std::memory_order_relaxed); }
     void setReadsContinuously(bool on);
+    /// As \a property is, until it is so: another thread may change it meanwhile.
+    template<typename Property>
+    void followReading(Property property)
+    {
+        bool told = false;
+        do {
+            told = property();
+            setReadsContinuously(told);
+        } while (told != property());
+    }
     /// Nothing may be emitted any more: the owner is gone.
     bool isSilent() const { return m_silent.load(std::memory_order_acquire); }
     bool isStopping() const { return m_stopping.load(std::memory_order_acquire); }

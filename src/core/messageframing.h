@@ -56,7 +56,7 @@ public:
         friend class FrameDecoder;
         void add(char *data, qsizetype size);
 
-        std::array<Region, MaximumRegions> m_regions;
+        std::array<Region, MaximumRegions> m_regions; // not initialised
         size_t m_count = 0;
         qsizetype m_bytes = 0;
     };

@@ -120,7 +120,7 @@ void EpollEndpoint::tryReadOnWorker()
 {
     if (!beginReading())
         return;
-    MessageBatch batch = m_engine->pool().take();
+    MessageBatch batch;
     int reads = 0;
     do {
         const quint32 bits = m_read.load();
@@ -135,7 +135,9 @@ void EpollEndpoint::tryReadOnWorker()
             m_engine->post(shared_from_this());
             break;
         } else if (!readOnce(batch)) {
-            m_read.fetch_and(~quint32(Running));
+            m_read.fetch_or(Ready);
+            m_read.fetch_and(~quint32(Running)); // before the next try can come
+            m_engine->postAt(Clock::now() + ExhaustionWait, shared_from_this());
             break;
         }
     } while (!endReading());
@@ -153,11 +155,18 @@ void EpollEndpoint::tellHangUp()
         m_sink->hangUpSeen();
 }
 
-/// One system call and what comes of it. False when it must be tried again later; that has been
-/// arranged.
+/// One system call and what comes of it. False when there was no memory for it.
 bool EpollEndpoint::readOnce(MessageBatch &batch)
 {
-    const auto regions = m_decoder.regions(batch, m_roughly.load(std::memory_order_relaxed));
+    FrameDecoder::Regions regions;
+    try {
+        if (batch.block.size() != m_engine->pool().blockSize() || !batch.block.isDetached())
+            batch = m_engine->pool().take();
+        regions = m_decoder.regions(batch, m_roughly.load(std::memory_order_relaxed));
+    } catch (const std::bad_alloc &) {
+        m_decoder.nothingCame();
+        return false;
+    }
     iovec vectors[FrameDecoder::MaximumRegions];
     msghdr message = {};
     message.msg_iov = vectors;
@@ -174,11 +183,8 @@ bool EpollEndpoint::readOnce(MessageBatch &batch)
         m_read.fetch_or(Ready);
         return true;
     }
-    if (code != 0 && isExhaustion(code)) {
-        m_read.fetch_or(Ready);
-        m_engine->postAt(Clock::now() + ExhaustionWait, shared_from_this());
+    if (code != 0 && isExhaustion(code))
         return false;
-    }
 
     if (size > 0) {
         // A read that was not filled has emptied the socket, and an edge will tell of more; unless
@@ -200,8 +206,6 @@ bool EpollEndpoint::readOnce(MessageBatch &batch)
         return true;
     m_read.fetch_and(~quint32(Wanted));
     m_sink->received(batch);
-    if (batch.block.size() != m_engine->pool().blockSize() || !batch.block.isDetached())
-        batch = m_engine->pool().take();
     return true;
 }
 

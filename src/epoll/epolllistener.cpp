@@ -84,18 +84,20 @@ void EpollListener::rearm()
 
 void EpollListener::handle(quint32)
 {
-    const std::lock_guard<std::mutex> lock(m_mutex);
-    for (int i = 0; m_sink && i < AcceptBatch; ++i) {
-        const Outcome outcome = acceptOne();
-        if (outcome == Outcome::NothingThere)
-            break;
-        if (outcome == Outcome::NoPlace || outcome == Outcome::Trouble)
-            return; // placeFreed() or the back-off goes on
-    }
-    rearm();
+    std::vector<PeerIdentity> refused; // told unlocked: the log's handler may be the user's
+    std::unique_lock<std::mutex> lock(m_mutex);
+    const std::shared_ptr<ListenerSink> sink = m_sink;
+    auto outcome = Outcome::Accepted;
+    for (int i = 0; m_sink && outcome == Outcome::Accepted && i < AcceptBatch; ++i)
+        outcome = acceptOne(refused);
+    if (outcome == Outcome::Accepted || outcome == Outcome::NothingThere)
+        rearm(); // else placeFreed() or the back-off goes on
+    lock.unlock();
+    for (const PeerIdentity &peer : refused)
+        sink->refused(peer);
 }
 
-EpollListener::Outcome EpollListener::acceptOne()
+EpollListener::Outcome EpollListener::acceptOne(std::vector<PeerIdentity> &refused)
 {
     if (!m_sink->reservePlace()) {
         m_waitsForPlace = true; // and once more: a place may have become free just before
@@ -118,7 +120,7 @@ EpollListener::Outcome EpollListener::acceptOne()
     PeerIdentity peer;
     if (!isWelcome(fd.get(), &peer)) {
         m_sink->releasePlace();
-        m_sink->refused(peer);
+        refused.push_back(peer);
         return Outcome::Accepted;
     }
     m_sink->accepted(

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 namespace QtNamedPipes {
 
@@ -32,7 +33,7 @@ public:
 
 private:
     enum class Outcome { Accepted, NothingThere, NoPlace, Trouble };
-    Outcome acceptOne();
+    Outcome acceptOne(std::vector<PeerIdentity> &refused);
     Outcome trouble(int code, const char *operation);
     bool isWelcome(int fd, PeerIdentity *peer) const;
     void rearm();

@@ -90,22 +90,36 @@ TransportError SocketName::claim(const QString &name, int backlog, NamedPipe::Ac
     if (calls.bind(m_socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address)
         != 0)
         return unixError(errno, "bind");
-    // The file itself from here on, not its path: who may write to the folder could have put
-    // something else there, a link to another file for instance.
-    const UnixFd bound(::open(m_path.constData(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     struct stat file;
-    if (!bound || ::fstat(bound.get(), &file) != 0)
-        return unixError(errno, "open");
+    if (::lstat(m_path.constData(), &file) != 0)
+        return unixError(errno, "lstat");
     if (!S_ISSOCK(file.st_mode))
         return nameInUse(Text::tr("the name is taken by a file that is not a pipe: %1"));
     m_isBound = true;
     m_device = file.st_dev;
     m_inode = file.st_ino;
-    const QByteArray self = "/proc/self/fd/" + QByteArray::number(bound.get());
-    if ((file.st_mode & ALLPERMS) != mode && ::chmod(self.constData(), mode) != 0)
-        return unixError(errno, "chmod");
+    if ((file.st_mode & ALLPERMS) != mode) {
+        if (TransportError error = setMode(mode))
+            return error;
+    }
     if (calls.listen(m_socket.get(), backlog) != 0)
         return unixError(errno, "listen");
+    return {};
+}
+
+/// Widens the mode of the socket's file: of the file itself, not of its path, for who may write to
+/// the folder could have put something else there, a link to another file for instance.
+TransportError SocketName::setMode(mode_t mode) const
+{
+    const UnixFd bound(::open(m_path.constData(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct stat file;
+    if (!bound || ::fstat(bound.get(), &file) != 0)
+        return unixError(errno, "open");
+    if (file.st_dev != m_device || file.st_ino != m_inode)
+        return nameInUse(Text::tr("the name is taken by a file that is not a pipe: %1"));
+    const QByteArray self = "/proc/self/fd/" + QByteArray::number(bound.get());
+    if (::chmod(self.constData(), mode) != 0)
+        return unixError(errno, "chmod");
     return {};
 }
 

@@ -44,6 +44,7 @@ public:
 private:
     TransportError lock(const QByteArray &path);
     TransportError removeStale() const;
+    TransportError setMode(mode_t mode) const;
     TransportError nameInUse(const QString &text) const;
 
     QByteArray m_path;

@@ -117,7 +117,6 @@ TransportError IocpEngine::start()
     }
     std::unique_lock<std::mutex> lock(m_startMutex);
     m_started.wait(lock, [this] { return m_running == m_workers.size(); });
-    qCDebug(lcEngine, "completion port with %d workers", threads);
     return {};
 }
 
@@ -311,7 +310,6 @@ void IocpEngine::shutdown()
     }
     if (m_listener)
         m_listener->forgetSink();
-    qCDebug(lcEngine, "completion port closed");
 }
 
 /// Ends the workers with one token for each; closing the port would not wake them everywhere.

@@ -323,19 +323,15 @@ void IocpListener::failed(Lock &lock, const TransportError &error)
     if (!m_isAccepting || m_isClosed)
         return; // startAccepting() tries again
     const bool isNew = !std::exchange(m_isFailing, true);
-    if (!std::exchange(m_isRetryPosted, true)) {
-        const auto delay = m_backOff.next();
-        qCDebug(lcEngine, "%ls; next try in %d ms", qUtf16Printable(error.text()),
-                int(delay.count()));
-        m_engine.postAt(Clock::now() + delay,
+    if (!std::exchange(m_isRetryPosted, true))
+        m_engine.postAt(Clock::now() + m_backOff.next(),
                         std::make_shared<Step>(shared_from_this(), &IocpListener::retry));
-    }
-    if (isNew) {
-        const std::shared_ptr<ListenerSink> sink = m_sink;
-        lock.unlock();
+    const std::shared_ptr<ListenerSink> sink = m_sink;
+    lock.unlock();
+    qCDebug(lcEngine, "%ls", qUtf16Printable(error.text()));
+    if (isNew)
         sink->listenerFailed(error);
-        lock.lock();
-    }
+    lock.lock();
 }
 
 void IocpListener::retry()

@@ -69,8 +69,12 @@ void IocpReader::read()
         data = m_message.tail();
         size = m_message.room();
     } else {
-        if (m_batch.block.isEmpty())
-            m_batch = endpoint().engine().pool().take();
+        try {
+            if (m_batch.block.isEmpty())
+                m_batch = endpoint().engine().pool().take();
+        } catch (const std::bad_alloc &) {
+            return failed(ERROR_NOT_ENOUGH_MEMORY);
+        }
         data = m_batch.block.data();
         size = m_batch.block.size();
     }

@@ -8,6 +8,7 @@
 #include "testserver.h"
 
 #include <QtCore/qscopeguard.h>
+#include <QtCore/qdir.h>
 #include <QtTest/QtTest>
 
 #include <ctime>
@@ -165,6 +166,11 @@ void tst_ExhaustionLinux::startWithoutDescriptorsFailsCleanly()
                 || ts.server.error() == NamedPipe::CompletionPortFailed);
         QVERIFY(!ts.server.errorString().isEmpty());
         QVERIFY(!ts.server.isRunning());
+        hog.release(100); // to look with
+        const QDir folder(QDir::tempPath());
+        QCOMPARE(folder.entryList({ u'*' + ts.name() + u'*' },
+                                  QDir::AllEntries | QDir::System | QDir::Hidden),
+                 QStringList());
     }
     QVERIFY2(ts.start(), qPrintable(ts.server.errorString()));
     QVERIFY(ts.connectPeer().isOpen());

@@ -4,7 +4,9 @@
 #include "payload.h"
 #include "testserver.h"
 
+#include <QtCore/qloggingcategory.h>
 #include <QtCore/qpointer.h>
+#include <QtCore/qtimer.h>
 #include <QtTest/QtTest>
 
 #include <atomic>
@@ -29,6 +31,8 @@ private Q_SLOTS:
     void droppingAllReferencesInASlotIsSafe_data();
     void droppingAllReferencesInASlotIsSafe();
     void nestedEventLoopInASlotDoesNotReorder();
+    void logHandlerMayCallTheServer_data();
+    void logHandlerMayCallTheServer();
 
 private:
     using Action = std::function<void(const NamedPipeServerConnectionPtr &)>;
@@ -290,6 +294,90 @@ void tst_Reentrancy::nestedEventLoopInASlotDoesNotReorder()
     const QList<QByteArray> messages = ts.recorder.messages();
     for (int number = 0; number < 100; ++number)
         QCOMPARE(numberOf(messages.at(number)), number);
+}
+
+namespace {
+
+/// Sends what is logged to all clients, as an application does that is watched through its pipe,
+/// and looks at the server.
+class LogForwarder
+{
+public:
+    explicit LogForwarder(NamedPipeServer &server)
+    {
+        s_server = &server;
+        s_lines = 0;
+        QLoggingCategory::setFilterRules(u"qtnamedpipes.*=true"_s);
+        m_previous = qInstallMessageHandler(forward);
+    }
+    ~LogForwarder()
+    {
+        qInstallMessageHandler(m_previous);
+        QLoggingCategory::setFilterRules(QString());
+    }
+    LogForwarder(const LogForwarder &) = delete;
+    LogForwarder &operator=(const LogForwarder &) = delete;
+
+    static int lines() { return s_lines; }
+
+private:
+    static void forward(QtMsgType, const QMessageLogContext &, const QString &text)
+    {
+        static thread_local bool isForwarding = false;
+        if (std::exchange(isForwarding, true))
+            return;
+        ++s_lines;
+        s_server->asyncBroadcast(text.toUtf8());
+        for (const auto &connection : s_server->connections())
+            connection->bytesToWrite();
+        s_server->errorString();
+        s_server->statistics();
+        isForwarding = false;
+    }
+
+    QtMessageHandler m_previous;
+    static inline NamedPipeServer *s_server = nullptr;
+    static inline std::atomic<int> s_lines { 0 };
+};
+
+} // namespace
+
+void tst_Reentrancy::logHandlerMayCallTheServer_data()
+{
+    QTest::addColumn<bool>("freeThreaded");
+    QTest::newRow("marshalled") << false;
+    QTest::newRow("free-threaded") << true;
+}
+
+// No lock is held while something is logged.
+void tst_Reentrancy::logHandlerMayCallTheServer()
+{
+    QFETCH(bool, freeThreaded);
+    TestServer ts;
+    ts.server.setFreeThreadingEvents(freeThreaded);
+    ts.recorder.onMessage() = [](const NamedPipeServerConnectionPtr &connection, const QVariant &,
+                                 const QByteArray &data) { connection->asyncWrite(data); };
+    const LogForwarder forwarder(ts.server);
+    QVERIFY(ts.start());
+    RawPeer watching = ts.connectPeer();
+    QVERIFY(watching.isOpen());
+    {
+        RawPeer passing = ts.connectPeer();
+        QVERIFY(passing.sendMessage("hello"));
+        QVERIFY(ts.recorder.waitFor(ServerEvent::Message));
+    }
+    QVERIFY(ts.recorder.waitFor(ServerEvent::Disconnected));
+    const auto enterAgain = [&] { ts.server.manualMessageLoopEnter(); }; // which is refused, loudly
+    QTimer::singleShot(0, &ts.server, enterAgain);
+    QTimer::singleShot(0, &ts.server, &NamedPipeServer::manualMessageLoopLeave);
+    ts.server.manualMessageLoopEnter();
+    ts.connection(0)->asyncClose(NamedPipe::SendPending);
+    ts.server.stop();
+    QVERIFY2(forwarder.lines() >= 3, qPrintable(QString::number(forwarder.lines())));
+    bool isTold = false;
+    while (const auto line = watching.receiveMessage())
+        isTold = isTold || line->contains("->");
+    QVERIFY(isTold);
 }
 
 QTEST_GUILESS_MAIN(tst_Reentrancy)

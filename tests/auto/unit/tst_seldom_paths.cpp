@@ -57,6 +57,7 @@ private Q_SLOTS:
     void writeThatIsCancelledAsItBeginsToWaitEnds_data();
     void writeThatIsCancelledAsItBeginsToWaitEnds();
     void messageThatTheMemoryHasNoRoomForEndsItsConnectionOnly();
+    void readThatTheMemoryHasNoRoomForGoesOnLater();
 };
 
 namespace {
@@ -525,6 +526,15 @@ void tst_SeldomPaths::writeThatIsCancelledAsItBeginsToWaitEnds()
 
 // --- Memory ---
 
+static rlim_t usedAddresses()
+{
+    QFile pages(u"/proc/self/statm"_s);
+    if (!pages.open(QIODevice::ReadOnly))
+        qFatal("no /proc");
+    return pages.readAll().split(' ').constFirst().toULongLong()
+            * rlim_t(::sysconf(_SC_PAGESIZE));
+}
+
 void tst_SeldomPaths::messageThatTheMemoryHasNoRoomForEndsItsConnectionOnly()
 {
     if (PlatformFlags::runningUnderSanitizer())
@@ -535,14 +545,9 @@ void tst_SeldomPaths::messageThatTheMemoryHasNoRoomForEndsItsConnectionOnly()
     RawPeer modest;
     QVERIFY(echo.connects(greedy));
     QVERIFY(echo.connects(modest));
-    QFile pages(u"/proc/self/statm"_s);
-    QVERIFY(pages.open(QIODevice::ReadOnly));
-    const rlim_t used =
-            pages.readAll().split(' ').constFirst().toULongLong() * rlim_t(::sysconf(_SC_PAGESIZE));
     const QByteArray chunk(1024 * 1024, 'x');
-    QVERIFY(used > 0);
 
-    const Limit addresses(RLIMIT_AS, used + 96 * 1024 * 1024);
+    const Limit addresses(RLIMIT_AS, usedAddresses() + 96 * 1024 * 1024);
     auto client = runClient([&] {
         int sent = 0;
         if (greedy.sendRaw(QByteArray("\x40\x00\x00\x00", 4))) { // 1 GiB
@@ -559,6 +564,27 @@ void tst_SeldomPaths::messageThatTheMemoryHasNoRoomForEndsItsConnectionOnly()
     QVERIFY2(echo.lastText.contains(u"no memory for a message of 1073741824 bytes"_s),
              qPrintable(echo.lastText));
     QVERIFY(echo.echoes(modest, { "hello"_ba }));
+}
+
+void tst_SeldomPaths::readThatTheMemoryHasNoRoomForGoesOnLater()
+{
+    if (PlatformFlags::runningUnderSanitizer())
+        SKIP_BECAUSE("sanitizers take all addresses for themselves");
+    EchoServer echo;
+    echo.server.setMessageBufferSize(512 * 1024 * 1024);
+    QVERIFY(echo.server.start());
+    RawPeer peer;
+    QVERIFY(echo.connects(peer));
+    {
+        const Limit addresses(RLIMIT_AS, usedAddresses() + 96 * 1024 * 1024);
+        QVERIFY(peer.sendMessage("hello"));
+        watchFor();
+        QCOMPARE(echo.messages, 0);
+        QCOMPARE(echo.disconnected, 0);
+    }
+    QVERIFY(waitUntil([&] { return echo.messages == 1; }));
+    QCOMPARE(peer.receiveMessage(), "hello"_ba);
+    QCOMPARE(echo.clientErrors, QList<NamedPipe::Error>());
 }
 
 QTEST_GUILESS_MAIN(tst_SeldomPaths)
