@@ -9,10 +9,12 @@
 
 namespace QtNamedPipes {
 
-IocpEndpoint::IocpEndpoint(std::shared_ptr<IocpEngine> engine, WinHandle pipe, PeerIdentity peer)
+IocpEndpoint::IocpEndpoint(std::shared_ptr<IocpEngine> engine, WinHandle pipe, PeerIdentity peer,
+                           std::shared_ptr<const void> claim)
     : m_engine(std::move(engine)),
       m_peer(std::move(peer)),
       m_gate(std::move(pipe)),
+      m_claim(std::move(claim)),
       m_reader(*this),
       m_writer(*this)
 {
@@ -51,6 +53,7 @@ void IocpEndpoint::close()
 {
     m_isClosed.store(true, std::memory_order_release);
     m_gate.close();
+    m_claim.reset();
 }
 
 } // namespace QtNamedPipes

@@ -22,8 +22,9 @@ class IocpEngine;
 class IocpEndpoint final : public PipeEndpoint, public std::enable_shared_from_this<IocpEndpoint>
 {
 public:
-    /// \a pipe is bound to the port of \a engine.
-    IocpEndpoint(std::shared_ptr<IocpEngine> engine, WinHandle pipe, PeerIdentity peer);
+    /// \a pipe is bound to the port of \a engine. \a claim is let go of when it is closed.
+    IocpEndpoint(std::shared_ptr<IocpEngine> engine, WinHandle pipe, PeerIdentity peer,
+                 std::shared_ptr<const void> claim = {});
 
     void attach(std::shared_ptr<EndpointSink> sink) override { m_sink = std::move(sink); }
     void watch() override;
@@ -45,6 +46,7 @@ private:
     const PeerIdentity m_peer;
     std::shared_ptr<EndpointSink> m_sink;
     PipeGate m_gate;
+    std::shared_ptr<const void> m_claim;
     std::atomic<bool> m_isClosed { false };
     IocpReader m_reader;
     IocpWriter m_writer;

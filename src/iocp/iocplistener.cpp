@@ -25,13 +25,16 @@ public:
     Instance(std::shared_ptr<IocpListener> listener, WinHandle handle)
         : IoOperation(listener->m_engine.inFlight()),
           pipe(std::move(handle)),
+          claim(listener->m_claim),
           m_listener(std::move(listener))
     {
     }
 
     // Guarded by the listener's mutex.
     WinHandle pipe;
+    std::shared_ptr<const void> claim; ///< as long as the pipe is open
     bool hasPlace = false;
+    bool isConnecting = false; ///< ConnectNamedPipe() is under way
 
 private:
     void completed(DWORD error, DWORD) override
@@ -88,13 +91,15 @@ TransportError IocpListener::listen()
     return {};
 }
 
+static TransportError inUse(DWORD code, const char *operation)
+{
+    return { NamedPipe::NameInUse, qint64(code), operation,
+             Text::tr("the name is already served") };
+}
+
 /// Creates the first instance, which must be the only one of its name.
 TransportError IocpListener::claimName(InstancePtr *instance)
 {
-    const auto inUse = [](DWORD code, const char *operation) {
-        return TransportError { NamedPipe::NameInUse, qint64(code), operation,
-                                Text::tr("the name is already served") };
-    };
     // FILE_FLAG_FIRST_PIPE_INSTANCE settles it on Windows, and says ERROR_ACCESS_DENIED or, when
     // the other server has as many instances as it allows, ERROR_PIPE_BUSY. Wine ignores the flag.
     // So ask before, without disturbing the other server, whether an instance waits there, and
@@ -103,10 +108,7 @@ TransportError IocpListener::claimName(InstancePtr *instance)
     if (winApi().waitNamedPipe(m_path.c_str(), 1))
         return inUse(0, "WaitNamedPipe");
 
-    const TransportError error = createInstance(FILE_FLAG_FIRST_PIPE_INSTANCE, instance);
-    if (error.nativeCode == ERROR_ACCESS_DENIED || error.nativeCode == ERROR_PIPE_BUSY)
-        return inUse(DWORD(error.nativeCode), error.operation);
-    if (error)
+    if (const TransportError error = createInstance(instance))
         return error;
 
     DWORD instances = 0;
@@ -118,15 +120,22 @@ TransportError IocpListener::claimName(InstancePtr *instance)
     return {};
 }
 
-TransportError IocpListener::createInstance(DWORD firstInstanceFlag, InstancePtr *instance)
+/// An instance of the pipe. When there is none of this server any more, the name must not be another
+/// one's meanwhile: clients would come to this server or to that one.
+TransportError IocpListener::createInstance(InstancePtr *instance)
 {
+    const bool isOnly = m_claim.use_count() == 1;
     // The security descriptor counts for the first instance only, refusing remote clients for each.
     SECURITY_ATTRIBUTES attributes = m_security.attributes();
     WinHandle pipe(winApi().createNamedPipe(
-            m_path.c_str(), PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED | firstInstanceFlag,
+            m_path.c_str(),
+            PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED
+                    | (isOnly ? FILE_FLAG_FIRST_PIPE_INSTANCE : 0),
             PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS,
             PIPE_UNLIMITED_INSTANCES, KernelQuota, KernelQuota, 0, &attributes));
     DWORD code = pipe ? ERROR_SUCCESS : GetLastError();
+    if (isOnly && (code == ERROR_ACCESS_DENIED || code == ERROR_PIPE_BUSY))
+        return inUse(code, "CreateNamedPipe");
     if (code != ERROR_SUCCESS)
         return winError(code, "CreateNamedPipe");
     code = m_engine.bind(pipe.get());
@@ -156,7 +165,7 @@ bool IocpListener::addOne(Lock &lock)
     const auto found = std::find_if(m_waiting.begin(), m_waiting.end(),
                                     [](const InstancePtr &waiting) { return !waiting->hasPlace; });
     InstancePtr instance = found == m_waiting.end() ? nullptr : *found; // the doorstop
-    if (m_isClosed || (!instance && m_waiting.size() >= size_t(m_settings.backlog)))
+    if (m_isClosed || (!instance && usable() >= size_t(m_settings.backlog)))
         return settled();
 
     // Set before the question, so that a place which becomes free after the answer is heard of.
@@ -173,7 +182,7 @@ bool IocpListener::addOne(Lock &lock)
     TransportError error;
     if (!instance) {
         lock.unlock();
-        error = createInstance(0, &instance);
+        error = createInstance(&instance);
         lock.lock();
         if (!error && !m_isClosed)
             m_waiting.push_back(instance);
@@ -193,11 +202,20 @@ bool IocpListener::addOne(Lock &lock)
     return !error;
 }
 
+/// How many instances wait for a client, or will. Not one that only keeps the name: see
+/// cannotConnect().
+size_t IocpListener::usable() const
+{
+    return size_t(std::count_if(m_waiting.begin(), m_waiting.end(), [this](const auto &instance) {
+        return instance->isConnecting || !instance->hasPlace || !m_isAccepting;
+    }));
+}
+
 /// All instances are there that can be: the next trouble is a new one, unless it is that no client
 /// can connect to them.
 bool IocpListener::settled()
 {
-    if (!m_isConnectFailing) {
+    if (!m_isConnectFailing && usable() == m_waiting.size()) {
         m_isFailing = false;
         m_backOff.reset();
     }
@@ -210,11 +228,21 @@ void IocpListener::startAccepting()
 {
     Lock lock(m_mutex);
     m_isAccepting = true;
-    const std::vector<InstancePtr> instances = m_waiting; // the oldest has the first client
-    for (const InstancePtr &instance : instances)
-        takeClient(lock, instance); // what fails is replaced by refill()
+    takeClients(lock);
     lock.unlock();
     post(&IocpListener::refill);
+}
+
+/// Lets clients in where that has not begun. The oldest instance has the first client.
+void IocpListener::takeClients(Lock &lock)
+{
+    const std::vector<InstancePtr> instances = m_waiting;
+    for (const InstancePtr &instance : instances) {
+        if (instance->isConnecting)
+            continue;
+        if (const TransportError error = takeClient(lock, instance))
+            failed(lock, error);
+    }
 }
 
 void IocpListener::stopAccepting()
@@ -233,12 +261,12 @@ void IocpListener::placeFreed()
     post(&IocpListener::refill);
 }
 
-/// Lets the client of \a instance in, the one that is there or the next. An instance with which
-/// that fails is dropped.
+/// Lets the client of \a instance in, the one that is there or the next.
 TransportError IocpListener::takeClient(Lock &lock, const InstancePtr &instance)
 {
     if (!m_isAccepting || !instance->hasPlace)
         return {}; // later
+    instance->isConnecting = true;
     const DWORD code = submit(*instance, instance, [&](OVERLAPPED *overlapped) {
         return winApi().connectNamedPipe(instance->pipe.get(), overlapped);
     });
@@ -251,7 +279,16 @@ TransportError IocpListener::takeClient(Lock &lock, const InstancePtr &instance)
         post(&IocpListener::handOver);
         return {};
     }
-    drop(lock, instance);
+    return cannotConnect(lock, instance, code);
+}
+
+/// ConnectNamedPipe() has failed. Such an instance is dropped, and replaced; but the last one stays
+/// until there is another, for the name would go with it.
+TransportError IocpListener::cannotConnect(Lock &lock, const InstancePtr &instance, DWORD code)
+{
+    instance->isConnecting = false;
+    if (m_waiting.size() > 1)
+        drop(lock, instance);
     return winError(code, "ConnectNamedPipe");
 }
 
@@ -263,8 +300,7 @@ void IocpListener::connected(const InstancePtr &instance, DWORD error)
         return;
     if (error != ERROR_SUCCESS && error != ERROR_PIPE_CONNECTED && error != ERROR_NO_DATA) {
         m_isConnectFailing = true;
-        drop(lock, instance);
-        failed(lock, winError(error, "ConnectNamedPipe"));
+        failed(lock, cannotConnect(lock, instance, error));
         return;
     }
     m_isConnectFailing = false;
@@ -284,12 +320,14 @@ void IocpListener::handOver()
     m_arrived.pop_front();
     const std::shared_ptr<ListenerSink> sink = m_sink;
     WinHandle pipe = std::move(instance->pipe);
+    std::shared_ptr<const void> claim = std::move(instance->claim);
     lock.unlock();
 
     refill(); // the next client finds an instance before a slot is called for this one
     PeerIdentity peer = pipeClient(pipe.get());
     const auto endpoint = std::make_shared<IocpEndpoint>(m_engine.shared_from_this(),
-                                                         std::move(pipe), std::move(peer));
+                                                         std::move(pipe), std::move(peer),
+                                                         std::move(claim));
 
     // The last look is here, so that what stopAccepting() promises holds.
     lock.lock();
@@ -309,6 +347,7 @@ void IocpListener::drop(Lock &lock, const InstancePtr &instance)
 {
     m_waiting.erase(std::remove(m_waiting.begin(), m_waiting.end(), instance), m_waiting.end());
     instance->pipe.close();
+    instance->claim.reset();
     if (std::exchange(instance->hasPlace, false)) {
         const std::shared_ptr<ListenerSink> sink = m_sink;
         lock.unlock();
@@ -337,8 +376,9 @@ void IocpListener::failed(Lock &lock, const TransportError &error)
 void IocpListener::retry()
 {
     {
-        const Lock lock(m_mutex);
+        Lock lock(m_mutex);
         m_isRetryPosted = false;
+        takeClients(lock);
     }
     refill();
 }

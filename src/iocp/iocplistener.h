@@ -54,13 +54,16 @@ private:
     using Lock = std::unique_lock<std::mutex>;
     using InstancePtr = std::shared_ptr<Instance>;
 
-    TransportError createInstance(DWORD firstInstanceFlag, InstancePtr *instance);
+    TransportError createInstance(InstancePtr *instance);
     TransportError claimName(InstancePtr *instance);
 
     void refill();
     bool addOne(Lock &lock);
+    size_t usable() const;
     bool settled();
     TransportError takeClient(Lock &lock, const InstancePtr &instance);
+    TransportError cannotConnect(Lock &lock, const InstancePtr &instance, DWORD code);
+    void takeClients(Lock &lock);
     void connected(const InstancePtr &instance, DWORD error);
     void handOver();
     void drop(Lock &lock, const InstancePtr &instance);
@@ -72,6 +75,9 @@ private:
     const ListenSettings m_settings;
     const std::wstring m_path;
     WinSecurity m_security;
+    /// Each instance that is open has a part in it, those with a client too: as long as there is
+    /// one, the name is this server's.
+    const std::shared_ptr<const void> m_claim = std::make_shared<char>();
 
     std::mutex m_mutex; // never held while the sink is called
     std::shared_ptr<ListenerSink> m_sink;

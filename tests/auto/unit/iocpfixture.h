@@ -44,6 +44,7 @@ public:
         api.readFile = &readFile;
         api.writeFile = &writeFile;
         api.cancelIoEx = &cancelIoEx;
+        api.closeHandle = &closeHandle;
         api.postQueuedCompletionStatus = &postQueuedCompletionStatus;
         api.getQueuedCompletionStatusEx = &getQueuedCompletionStatusEx;
         // It would see the real pipe, and not what the script says about it.
@@ -104,6 +105,7 @@ public:
     Steps<BOOL(HANDLE pipe, OVERLAPPED *overlapped)> connects;
     Steps<BOOL(HANDLE pipe, OVERLAPPED *overlapped)> cancels;
     Steps<HANDLE(DWORD openMode, DWORD pipeMode, SECURITY_ATTRIBUTES *attributes)> creations;
+    Steps<void(HANDLE)> closes; ///< of pipes; to watch, they are closed all the same
     Steps<BOOL(DWORD *left)> peeks;
     Steps<BOOL()> posts;
     Steps<HANDLE()> ports;
@@ -176,6 +178,13 @@ private:
     {
         const auto step = s_current->cancels.take();
         return step ? step(pipe, overlapped) : ::CancelIoEx(pipe, overlapped);
+    }
+    static BOOL WINAPI closeHandle(HANDLE handle)
+    {
+        const auto step = ::GetFileType(handle) == FILE_TYPE_PIPE ? s_current->closes.take() : nullptr;
+        if (step)
+            step(handle);
+        return ::CloseHandle(handle);
     }
     static BOOL WINAPI postQueuedCompletionStatus(HANDLE port, DWORD bytes, ULONG_PTR key,
                                                   LPOVERLAPPED overlapped)

@@ -149,6 +149,9 @@ private Q_SLOTS:
     void troubleIsToldOnceAndOvercome();
     void instanceThatCannotConnectIsReplaced_data();
     void instanceThatCannotConnectIsReplaced();
+    void nameIsKeptWhileNoClientCanConnect_data();
+    void nameIsKeptWhileNoClientCanConnect();
+    void nameThatWasLostIsClaimedAnew();
     void failingListenDoesNotSpin();
     void moreThanOneInstanceNeedsPlaces();
     void nameIsKeptWhenAllPlacesAreTaken();
@@ -480,6 +483,72 @@ void tst_IocpListener::instanceThatCannotConnectIsReplaced()
     QVERIFY(server.hub->errors().size() == 1);
     QCOMPARE(QByteArray(server.hub->errors().constFirst().operation),
              QByteArray("ConnectNamedPipe"));
+}
+
+void tst_IocpListener::nameIsKeptWhileNoClientCanConnect_data()
+{
+    instanceThatCannotConnectIsReplaced_data();
+}
+
+// The only instance fails, and so do those that shall replace it: one is there at any time.
+void tst_IocpListener::nameIsKeptWhileNoClientCanConnect()
+{
+    QFETCH(bool, atOnce);
+    ScriptedApi api;
+    Server server(1);
+    std::atomic<int> opened { 0 };
+    std::atomic<int> fewest { 100 };
+    api.creations.always([&](DWORD, DWORD, SECURITY_ATTRIBUTES *) {
+        ++opened;
+        return HANDLE(nullptr);
+    });
+    api.closes.always([&](HANDLE) { fewest = std::min(fewest.load(), --opened); });
+    api.connects.always([&](HANDLE, OVERLAPPED *overlapped) {
+        if (atOnce)
+            return ScriptedApi::fail(ERROR_NO_SYSTEM_RESOURCES);
+        api.queuePacket(overlapped, StatusInsufficientResources, 0);
+        return ScriptedApi::fail(ERROR_IO_PENDING);
+    });
+    QVERIFY(server.start());
+    QVERIFY(waitWithoutEvents([&] { return api.connects.calls() >= 6; }));
+    QVERIFY(server.nameExists());
+    QVERIFY2(fewest >= 1, qPrintable(QString::number(fewest)));
+    QCOMPARE(server.hub->errors().size(), 1);
+    api.connects.always(nullptr);
+    RawPeer client;
+    QVERIFY(client.connectTo(server.settings.name));
+    QVERIFY(server.hub->hasClients(1));
+    QCOMPARE(server.hub->errors().size(), 1);
+}
+
+// No instance could be created, and the last client has left: who comes to the name now owns it.
+void tst_IocpListener::nameThatWasLostIsClaimedAnew()
+{
+    ScriptedApi api;
+    Server server(1);
+    QVERIFY(server.start());
+    std::atomic<bool> mayCreate { false };
+    std::atomic<bool> isClaimed { false };
+    api.creations.always([&](DWORD openMode, DWORD, SECURITY_ATTRIBUTES *) {
+        isClaimed = (openMode & FILE_FLAG_FIRST_PIPE_INSTANCE) != 0;
+        if (mayCreate)
+            return HANDLE(nullptr);
+        SetLastError(isClaimed ? ERROR_ACCESS_DENIED : ERROR_NO_SYSTEM_RESOURCES);
+        return INVALID_HANDLE_VALUE;
+    });
+    RawPeer client;
+    QVERIFY(client.connectTo(server.settings.name));
+    QVERIFY(server.hub->hasClients(1));
+    QVERIFY(waitWithoutEvents([&] { return api.creations.calls() >= 3; }));
+    QVERIFY(!isClaimed); // the client's instance keeps the name
+    server.hub->dropClient(0);
+    QVERIFY(waitWithoutEvents([&] { return isClaimed.load(); }));
+    mayCreate = true;
+    QVERIFY(waitWithoutEvents([&] { return server.nameExists(); }));
+    QVERIFY(isClaimed);
+    RawPeer next;
+    QVERIFY(next.connectTo(server.settings.name));
+    QVERIFY(server.hub->hasClients(2));
 }
 
 void tst_IocpListener::failingListenDoesNotSpin()
