@@ -1052,7 +1052,8 @@ bool NamedPipeServer::event(QEvent *event)
     }
     if (event->type() == leaveEvent()) {
         const std::lock_guard<std::mutex> lock(d->messageLoop->mutex);
-        if (d->messageLoop->loop && d->messageLoop->leaveRequested) // no late one, for a loop that was left
+        if (d->messageLoop->loop
+            && d->messageLoop->leaveRequested) // no late one, for a loop that was left
             d->messageLoop->loop->quit();
         return true;
     }

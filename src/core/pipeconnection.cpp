@@ -154,7 +154,8 @@ void PipeConnection::dialDelayed(const TransportError &error)
 
 void PipeConnection::read(const QVariant &cookie)
 {
-    QVariant kept = cookie; // copied and, if need be, destroyed unlocked: the type may be the user's
+    QVariant kept =
+            cookie; // copied and, if need be, destroyed unlocked: the type may be the user's
     Entry entry(*this);
     if (m_closedDelivered)
         return;
@@ -651,10 +652,11 @@ void PipeConnection::pump(Entry &entry)
         }
         m_out.swap(m_queue);
         WriteProgress progress;
-        callEndpoint(entry, [&, messages = m_out.constData(),
-                             count = int(m_out.size())](PipeEndpoint &endpoint) {
-            progress = endpoint.startWrite(messages, count);
-        });
+        callEndpoint(entry,
+                     [&, messages = m_out.constData(),
+                      count = int(m_out.size())](PipeEndpoint &endpoint) {
+                         progress = endpoint.startWrite(messages, count);
+                     });
         if (progress.status == WriteProgress::Pending || !applyProgress(entry, progress))
             return;
     }

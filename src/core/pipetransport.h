@@ -126,8 +126,9 @@ public:
 
     /// Sends \a count messages in order. They stay where they are until the operation is over.
     /// Never called again before that. Returns at once: when it is over, with how it ended; else
-    /// with Pending and nothing accepted, and everything is reported to writeProgressed(), which
-    /// may come before this has returned. Any thread.
+    /// with Pending and nothing accepted, and the rest is reported to writeProgressed(). That may
+    /// be called before this has returned, too, for messages that were accepted meanwhile. Any
+    /// thread.
     virtual WriteProgress startWrite(const OutgoingMessage *messages, int count) = 0;
 
     /// Ends what is outstanding soon, each with its own report. Nothing is started afterwards. Any

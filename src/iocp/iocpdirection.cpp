@@ -46,13 +46,21 @@ bool IocpDirection::tryLater()
 {
     if (m_backOff.tries() == MaximumTries)
         return false;
-    // Inside the gate: a cancel() that comes later finds the flag.
-    if (m_endpoint.gate().use([this](HANDLE) { m_isWaiting.store(true); }))
-        m_endpoint.engine().postAt(Clock::now() + m_backOff.next(),
-                                   std::make_shared<Retry>(owner(), *this));
-    else
-        m_endpoint.engine().complete(*this, owner(), StatusCancelled);
+    callLater(m_backOff.next());
     return true;
+}
+
+void IocpDirection::callLater(Clock::duration time)
+{
+    IocpEngine &engine = m_endpoint.engine();
+    const auto retry = std::make_shared<Retry>(owner(), *this);
+    // Inside the gate: a cancel() that comes later finds the flag.
+    if (!m_endpoint.gate().use([this](HANDLE) { m_isWaiting.store(true); }))
+        engine.complete(*this, owner(), StatusCancelled);
+    else if (time > Clock::duration::zero())
+        engine.postAt(Clock::now() + time, retry);
+    else
+        engine.post(retry);
 }
 
 void IocpDirection::cancelWaiting()

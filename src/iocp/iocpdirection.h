@@ -31,6 +31,8 @@ protected:
 
     /// Calls tryAgain() on a worker after a while; false when that was done too often in a row.
     bool tryLater();
+    /// Calls tryAgain() on a worker when others have had their turn.
+    void goOnLater() { callLater(Clock::duration::zero()); }
     /// The system has memory again.
     void succeeded() { m_backOff.reset(); }
 
@@ -38,6 +40,7 @@ protected:
 
 private:
     class Retry;
+    void callLater(Clock::duration time);
 
     IocpEndpoint &m_endpoint; // this is a part of it
     BackOff m_backOff;

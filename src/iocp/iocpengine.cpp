@@ -60,12 +60,18 @@ private:
 class IocpEngine::LatePacket final : public EngineTask
 {
 public:
-    LatePacket(IoOperation &operation, DWORD error) : m_operation(operation), m_error(error) { }
-    void run() override { m_operation.finish(m_error, 0); }
+    LatePacket(IoOperation &operation, DWORD error, DWORD bytes)
+        : m_operation(operation),
+          m_error(error),
+          m_bytes(bytes)
+    {
+    }
+    void run() override { m_operation.finish(m_error, m_bytes); }
 
 private:
     IoOperation &m_operation; // in flight: it holds its own owner
     const DWORD m_error;
+    const DWORD m_bytes;
 };
 
 IocpEngine::IocpEngine(const EngineSettings &settings, qsizetype bufferSize)
@@ -177,25 +183,27 @@ DWORD IocpEngine::bind(HANDLE handle)
     return ok ? ERROR_SUCCESS : GetLastError();
 }
 
-void IocpEngine::complete(IoOperation &operation, std::shared_ptr<void> owner, LONG status)
+void IocpEngine::complete(IoOperation &operation, std::shared_ptr<void> owner, LONG status,
+                          DWORD bytes)
 {
     OVERLAPPED *overlapped = operation.begin(std::move(owner));
     overlapped->Internal = ULONG_PTR(status);
-    if (postPacket(overlapped, 0))
+    if (postPacket(overlapped, 0, bytes))
         return;
     if (m_isStopping.load(std::memory_order_acquire)) {
         operation.revoke(); // the port is closed
     } else {
-        const auto late = std::make_shared<LatePacket>(operation, winErrorFromStatus(status));
+        const auto late =
+                std::make_shared<LatePacket>(operation, winErrorFromStatus(status), bytes);
         if (m_timers.add(Clock::now() + LateTime, late))
             m_tokenIsDue.store(true); // a token cannot be posted either
     }
 }
 
-bool IocpEngine::postPacket(OVERLAPPED *overlapped, ULONG_PTR key)
+bool IocpEngine::postPacket(OVERLAPPED *overlapped, ULONG_PTR key, DWORD bytes)
 {
     const std::shared_lock<WinSharedMutex> lock(m_portMutex);
-    return m_port && winApi().postQueuedCompletionStatus(m_port.get(), 0, key, overlapped);
+    return m_port && winApi().postQueuedCompletionStatus(m_port.get(), bytes, key, overlapped);
 }
 
 // --- Workers ---

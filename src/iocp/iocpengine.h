@@ -53,9 +53,9 @@ public:
     /// Lets the completions of \a handle come here; ERROR_SUCCESS or the reason why not. For the
     /// life of the handle.
     DWORD bind(HANDLE handle);
-    /// Brings \a operation to a worker as if the system had completed it with \a status and no
-    /// bytes.
-    void complete(IoOperation &operation, std::shared_ptr<void> owner, LONG status);
+    /// Brings \a operation to a worker as if the system had completed it with \a status.
+    void complete(IoOperation &operation, std::shared_ptr<void> owner, LONG status,
+                  DWORD bytes = 0);
 
 private:
     class TaskPacket;
@@ -80,7 +80,7 @@ private:
     DWORD waitTime(Worker &self);
     void passClockOn(Worker &self, bool hasDueTasks);
     void handlePackets(Worker &self);
-    bool postPacket(OVERLAPPED *overlapped, ULONG_PTR key);
+    bool postPacket(OVERLAPPED *overlapped, ULONG_PTR key, DWORD bytes = 0);
     void joinWorkers(Worker *self);
     void drain(Worker *self);
 

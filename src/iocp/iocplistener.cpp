@@ -127,12 +127,13 @@ TransportError IocpListener::createInstance(InstancePtr *instance)
     const bool isOnly = m_claim.use_count() == 1;
     // The security descriptor counts for the first instance only, refusing remote clients for each.
     SECURITY_ATTRIBUTES attributes = m_security.attributes();
-    WinHandle pipe(winApi().createNamedPipe(
-            m_path.c_str(),
-            PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED
-                    | (isOnly ? FILE_FLAG_FIRST_PIPE_INSTANCE : 0),
-            PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS,
-            PIPE_UNLIMITED_INSTANCES, KernelQuota, KernelQuota, 0, &attributes));
+    WinHandle pipe(winApi().createNamedPipe(m_path.c_str(),
+                                            PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED
+                                                    | (isOnly ? FILE_FLAG_FIRST_PIPE_INSTANCE : 0),
+                                            PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE | PIPE_WAIT
+                                                    | PIPE_REJECT_REMOTE_CLIENTS,
+                                            PIPE_UNLIMITED_INSTANCES, KernelQuota, KernelQuota, 0,
+                                            &attributes));
     DWORD code = pipe ? ERROR_SUCCESS : GetLastError();
     if (isOnly && (code == ERROR_ACCESS_DENIED || code == ERROR_PIPE_BUSY))
         return inUse(code, "CreateNamedPipe");
@@ -267,10 +268,11 @@ TransportError IocpListener::takeClient(Lock &lock, const InstancePtr &instance)
     if (!m_isAccepting || !instance->hasPlace)
         return {}; // later
     instance->isConnecting = true;
-    const DWORD code = submit(*instance, instance, [&](OVERLAPPED *overlapped) {
+    const Submission connect = submit(*instance, instance, false, [&](OVERLAPPED *overlapped) {
         return winApi().connectNamedPipe(instance->pipe.get(), overlapped);
     });
-    if (code == ERROR_SUCCESS)
+    const DWORD code = connect.error;
+    if (connect.kind == Submission::Pending)
         return {};
     if (code == ERROR_PIPE_CONNECTED || code == ERROR_NO_DATA) {
         // It is here already, and may have gone again. No packet tells: a task does.
@@ -325,9 +327,9 @@ void IocpListener::handOver()
 
     refill(); // the next client finds an instance before a slot is called for this one
     PeerIdentity peer = pipeClient(pipe.get());
-    const auto endpoint = std::make_shared<IocpEndpoint>(m_engine.shared_from_this(),
-                                                         std::move(pipe), std::move(peer),
-                                                         std::move(claim));
+    const auto endpoint =
+            std::make_shared<IocpEndpoint>(m_engine.shared_from_this(), std::move(pipe),
+                                           std::move(peer), std::move(claim));
 
     // The last look is here, so that what stopAccepting() promises holds.
     lock.lock();

@@ -19,8 +19,18 @@ namespace QtNamedPipes {
 // The system may need memory of its own for the bytes of one read.
 static constexpr qsizetype LargestRead = 8 * 1024 * 1024;
 static constexpr qsizetype SmallestRead = 4 * 1024;
+// Reads that are done at once before other connections have a turn.
+static constexpr int ReadsPerTurn = 64;
 // A watch that came to nothing begins again after this time.
 static constexpr auto WatchPause = std::chrono::milliseconds(100);
+
+/// A message that this thread is handing over.
+struct HandOver
+{
+    IocpReader *reader = nullptr;
+    bool isNextWanted = false; ///< start() was called meanwhile, here
+};
+static thread_local HandOver handOver;
 
 class IocpReader::WatchAgain final : public EngineTask
 {
@@ -53,15 +63,23 @@ void IocpReader::start()
         if (m_stage.compare_exchange_weak(stage, next))
             break;
     }
-    if (stage == Stage::Idle)
-        read();
-    else if (stage == Stage::EmptyMessage)
-        endpoint().engine().complete(*this, owner(), StatusSuccess);
-    else
-        Q_ASSERT(stage == Stage::Watching);
+    if (stage == Stage::EmptyMessage)
+        return endpoint().engine().complete(*this, owner(), StatusSuccess);
+    if (stage == Stage::Watching)
+        return; // it goes on when the watch has come back
+    Q_ASSERT(stage == Stage::Idle);
+    if (handOver.reader == this) { // on the worker that is in received(), and goes on
+        handOver.isNextWanted = true;
+        return;
+    }
+    const Submission read = submitRead();
+    if (read.kind == Submission::Failed)
+        failed(read.error);
+    else if (read.kind == Submission::Done) // received() comes on a worker
+        toWorker(read);
 }
 
-void IocpReader::read()
+Submission IocpReader::submitRead()
 {
     char *data;
     qsizetype size;
@@ -73,18 +91,39 @@ void IocpReader::read()
             if (m_batch.block.isEmpty())
                 m_batch = endpoint().engine().pool().take();
         } catch (const std::bad_alloc &) {
-            return failed(ERROR_NOT_ENOUGH_MEMORY);
+            return { Submission::Failed, ERROR_NOT_ENOUGH_MEMORY, 0 };
         }
         data = m_batch.block.data();
         size = m_batch.block.size();
     }
     const DWORD length = DWORD(std::min(size, m_largestRead));
-    const DWORD error =
-            endpoint().gate().submit(*this, owner(), [&](HANDLE pipe, OVERLAPPED *overlapped) {
-                return winApi().readFile(pipe, data, length, nullptr, overlapped);
-            });
-    if (error != ERROR_SUCCESS)
-        failed(error);
+    return endpoint().gate().submit(*this, owner(), [&](HANDLE pipe, OVERLAPPED *overlapped) {
+        return winApi().readFile(pipe, data, length, nullptr, overlapped);
+    });
+}
+
+/// A read that was done at once, and has no packet of its own.
+void IocpReader::toWorker(const Submission &read)
+{
+    const LONG status = read.error == ERROR_SUCCESS ? StatusSuccess : StatusBufferOverflow;
+    endpoint().engine().complete(*this, owner(), status, read.bytes);
+}
+
+/// Worker: goes on for as long as reads are wanted and done at once.
+void IocpReader::proceed(Next next)
+{
+    for (int reads = 0; next != Next::Nothing; ++reads) {
+        Submission read = { Submission::Done, ERROR_SUCCESS, 0 };
+        if (next == Next::Read)
+            read = submitRead();
+        if (read.kind == Submission::Pending)
+            return;
+        if (read.kind == Submission::Failed)
+            return failed(read.error);
+        if (reads == ReadsPerTurn) // other connections have their turn
+            return toWorker(read);
+        next = cameBack(read.error, read.bytes);
+    }
 }
 
 /// Worker.
@@ -92,34 +131,39 @@ void IocpReader::completed(DWORD error, DWORD bytes)
 {
     const Stage stage = m_stage.load();
     if (stage == Stage::Watching || stage == Stage::WatchingWanted)
-        watched(error);
-    else if (endpoint().isClosed())
-        return;
-    else if (error == ERROR_SUCCESS)
-        messageEnded(qsizetype(bytes));
-    else if (error == ERROR_MORE_DATA)
-        fragmentCame(qsizetype(bytes));
+        proceed(watched(error));
     else
-        failed(error);
+        proceed(cameBack(error, bytes));
+}
+
+IocpReader::Next IocpReader::cameBack(DWORD error, DWORD bytes)
+{
+    if (endpoint().isClosed())
+        return Next::Nothing;
+    if (error == ERROR_SUCCESS)
+        return messageEnded(qsizetype(bytes));
+    if (error == ERROR_MORE_DATA)
+        return fragmentCame(qsizetype(bytes));
+    failed(error);
+    return Next::Nothing;
 }
 
 // --- Watching ---
 
-void IocpReader::watch()
+IocpReader::Next IocpReader::beginWatch()
 {
     Stage idle = Stage::Idle;
     if (!m_stage.compare_exchange_strong(idle, Stage::Watching))
-        return;
+        return Next::Nothing;
     static char nothing;
-    const DWORD error =
+    const Submission watch =
             endpoint().gate().submit(*this, owner(), [](HANDLE pipe, OVERLAPPED *overlapped) {
                 return winApi().readFile(pipe, &nothing, 0, nullptr, overlapped);
             });
-    if (error != ERROR_SUCCESS)
-        watched(error);
+    return watch.kind == Submission::Pending ? Next::Nothing : watched(watch.error);
 }
 
-void IocpReader::watched(DWORD error)
+IocpReader::Next IocpReader::watched(DWORD error)
 {
     const bool tookEmptyMessage = error == ERROR_SUCCESS;
     Stage stage = Stage::Watching;
@@ -129,15 +173,13 @@ void IocpReader::watched(DWORD error)
             endpoint().sink().hangUpSeen();
         else if (isShortage(error) || error == ERROR_OPERATION_ABORTED)
             watchLater();
-        return;
+        return Next::Nothing;
     }
     m_stage.store(Stage::Reading); // start() has come meanwhile
     if (endpoint().isClosed())
-        return;
-    if (tookEmptyMessage)
-        messageEnded(0);
-    else
-        read(); // whatever was wrong with watching: the read itself tells
+        return Next::Nothing;
+    // Whatever was wrong with watching: the read itself tells.
+    return tookEmptyMessage ? Next::EmptyMessage : Next::Read;
 }
 
 void IocpReader::watchLater()
@@ -149,12 +191,12 @@ void IocpReader::watchLater()
 
 // --- Messages ---
 
-void IocpReader::messageEnded(qsizetype size)
+IocpReader::Next IocpReader::messageEnded(qsizetype size)
 {
     succeeded();
     m_largestRead = LargestRead;
     if (isTooLarge(m_message.arrived() + size))
-        return;
+        return Next::Nothing;
     MessageBatch batch = std::exchange(m_batch, MessageBatch());
     if (m_message.isActive()) {
         m_message.add(size);
@@ -164,18 +206,20 @@ void IocpReader::messageEnded(qsizetype size)
     }
     BatchPool &pool = endpoint().engine().pool();
     m_stage.store(Stage::Idle);
-    endpoint().sink().received(
-            batch); // which may start the next read, and another worker finish it
+    const HandOver outer = std::exchange(handOver, { this, false });
+    // Another thread may start the next read as well, and another worker finish it.
+    endpoint().sink().received(batch);
+    const bool isNextWanted = std::exchange(handOver, outer).isNextWanted;
     pool.give(std::move(batch));
-    watch();
+    return isNextWanted ? Next::Read : beginWatch();
 }
 
-void IocpReader::fragmentCame(qsizetype size)
+IocpReader::Next IocpReader::fragmentCame(qsizetype size)
 {
     succeeded();
     const qint64 left = bytesLeft();
     if (isTooLarge(m_message.arrived() + size + std::max<qint64>(left, 1)))
-        return;
+        return Next::Nothing;
     // What the system says is left has arrived, too. When it does not say, the room doubles.
     const auto wanted = [this, left] {
         return left > 0 ? qsizetype(left)
@@ -192,9 +236,10 @@ void IocpReader::fragmentCame(qsizetype size)
             endpoint().engine().pool().give(std::exchange(m_batch, MessageBatch()));
         }
     } catch (const std::bad_alloc &) {
-        return end(ReadEnd::Failed, winError(ERROR_NOT_ENOUGH_MEMORY, "ReadFile"));
+        end(ReadEnd::Failed, winError(ERROR_NOT_ENOUGH_MEMORY, "ReadFile"));
+        return Next::Nothing;
     }
-    read();
+    return Next::Read;
 }
 
 /// How much of the message that has been read in part is still in the pipe; 0 when the system does

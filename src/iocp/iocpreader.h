@@ -27,7 +27,7 @@ public:
     /// Any thread.
     void start();
     /// Worker. Does nothing unless the reader is idle.
-    void watch();
+    void watch() { proceed(beginWatch()); }
 
 private:
     class WatchAgain;
@@ -40,13 +40,24 @@ private:
         Ended, ///< readEnded() was called
     };
 
-    void read();
+    /// What a worker has to do for the reader now.
+    enum class Next {
+        Nothing,
+        Read,
+        EmptyMessage, ///< to deliver the one that the watch has taken
+    };
+
+    Submission submitRead();
+    void toWorker(const Submission &read);
+    void proceed(Next next);
     void completed(DWORD error, DWORD bytes) override;
-    void tryAgain() override { read(); }
-    void watched(DWORD error);
+    void tryAgain() override { proceed(Next::Read); }
+    Next cameBack(DWORD error, DWORD bytes);
+    Next beginWatch();
+    Next watched(DWORD error);
     void watchLater();
-    void messageEnded(qsizetype size);
-    void fragmentCame(qsizetype size);
+    Next messageEnded(qsizetype size);
+    Next fragmentCame(qsizetype size);
     qint64 bytesLeft();
     bool isTooLarge(qint64 size);
     void failed(DWORD error);

@@ -6,30 +6,73 @@
 #include "iocp/iocpendpoint.h"
 #include "iocp/winerror.h"
 
+#include <utility>
+
 namespace QtNamedPipes {
+
+// Messages that are accepted at once before others have their turn.
+static constexpr int WritesPerTurn = 64;
 
 WriteProgress IocpWriter::start(const OutgoingMessage *messages, int count)
 {
     m_next = messages;
     m_left = count;
-    return m_left > 0 ? send() : WriteProgress();
+    return send(0);
 }
 
-/// Pending, or how it ended. Once it is pending the rest of the operation belongs to the workers.
-WriteProgress IocpWriter::send()
+/// Sends what is left; \a accepted messages are accepted and not reported yet. Returns how it ended; or
+/// Pending with nothing accepted, and then the rest of the operation belongs to the workers.
+WriteProgress IocpWriter::send(int accepted)
 {
-    m_data = m_next->data;
+    WriteProgress pending;
+    pending.status = WriteProgress::Pending;
+    while (m_left > 0) {
+        if (accepted >= WritesPerTurn) {
+            reportAccepted(accepted);
+            goOnLater();
+            return pending;
+        }
+        m_data = m_next->data;
+        m_turn.store(accepted > 0 ? Turn::Held : Turn::Free);
+        const Submission write = submitWrite();
+        if (write.kind == Submission::Pending) {
+            if (accepted == 0)
+                return pending;
+            reportAccepted(std::exchange(accepted, 0));
+            if (m_turn.exchange(Turn::Free) != Turn::Arrived)
+                return pending;
+            if (m_arrived != ERROR_SUCCESS)
+                return failure(m_arrived);
+        } else {
+            m_turn.store(Turn::Free);
+            if (write.kind == Submission::Failed) {
+                reportAccepted(accepted); // the next try may come before this has returned
+                return failure(write.error);
+            }
+        }
+        messageWent();
+        ++accepted;
+    }
+    WriteProgress done;
+    done.accepted = accepted;
+    return done;
+}
+
+Submission IocpWriter::submitWrite()
+{
     const char *data = m_data.constData();
     const DWORD size = DWORD(m_data.size());
-    const DWORD error =
-            endpoint().gate().submit(*this, owner(), [&](HANDLE pipe, OVERLAPPED *overlapped) {
-                return winApi().writeFile(pipe, data, size, nullptr, overlapped);
-            });
-    if (error != ERROR_SUCCESS)
-        return failure(error);
-    WriteProgress progress;
-    progress.status = WriteProgress::Pending;
-    return progress;
+    return endpoint().gate().submit(*this, owner(), [&](HANDLE pipe, OVERLAPPED *overlapped) {
+        return winApi().writeFile(pipe, data, size, nullptr, overlapped);
+    });
+}
+
+void IocpWriter::messageWent()
+{
+    succeeded();
+    m_data = QByteArray();
+    ++m_next;
+    --m_left;
 }
 
 /// Worker.
@@ -37,26 +80,20 @@ void IocpWriter::completed(DWORD error, DWORD)
 {
     if (endpoint().isClosed())
         return; // late: the messages are no longer ours to look at
+    m_arrived = error;
+    Turn held = Turn::Held;
+    if (m_turn.compare_exchange_strong(held, Turn::Arrived))
+        return;
     if (error != ERROR_SUCCESS)
         return report(failure(error));
-    succeeded();
-    m_data = QByteArray();
-    ++m_next;
-    WriteProgress progress;
-    progress.accepted = 1;
-    progress.status = --m_left > 0 ? WriteProgress::Pending : WriteProgress::Done;
-    // Reported before the next one is sent, whose packet may be handled by another worker: the
-    // reports keep their order. After Done the next start() may have come already.
-    const bool goesOn = m_left > 0;
-    report(progress);
-    if (goesOn)
-        report(send());
+    messageWent();
+    report(send(1)); // after Done the next start() may have come already
 }
 
 void IocpWriter::tryAgain()
 {
     if (!endpoint().isClosed())
-        report(send());
+        report(send(0));
 }
 
 WriteProgress IocpWriter::failure(DWORD error)
@@ -75,6 +112,14 @@ WriteProgress IocpWriter::failure(DWORD error)
     }
     m_data = QByteArray();
     return progress;
+}
+
+void IocpWriter::reportAccepted(int messages)
+{
+    WriteProgress progress;
+    progress.status = WriteProgress::Pending;
+    progress.accepted = messages;
+    report(progress);
 }
 
 void IocpWriter::report(const WriteProgress &progress)

@@ -64,20 +64,37 @@ private:
     std::shared_ptr<void> m_owner;
 };
 
+/// How an operation that was begun goes on.
+struct Submission
+{
+    enum Kind {
+        Pending, ///< exactly one packet follows, or has followed already
+        Done, ///< it is over, and no packet follows
+        Failed, ///< likewise: it has not begun, for the reason in error
+    };
+    Kind kind;
+    DWORD error; ///< Done: ERROR_SUCCESS or ERROR_MORE_DATA
+    DWORD bytes; ///< Done
+};
+
 /// Begins \a operation with the system call \a call, which takes its OVERLAPPED and returns a BOOL.
-/// ERROR_SUCCESS: exactly one packet follows, or has followed already. Any other code: none does.
 ///
-/// The rule holds because no handle here has FILE_SKIP_COMPLETION_PORT_ON_SUCCESS. With it set, a
-/// partial read that is answered at once has a packet since Windows 8 and had none before.
+/// What is done at once has a packet all the same, unless its handle has
+/// FILE_SKIP_COMPLETION_PORT_ON_SUCCESS (\a skipsPackets): then there is one if, and only if, the call
+/// has said ERROR_IO_PENDING. That holds for a partial read, too, which says ERROR_MORE_DATA at once
+/// (Wine, and Windows before 8), or ERROR_IO_PENDING although its data was there (since 8).
 template<typename SystemCall>
-DWORD submit(IoOperation &operation, std::shared_ptr<void> owner, SystemCall call)
+Submission submit(IoOperation &operation, std::shared_ptr<void> owner, bool skipsPackets,
+                  SystemCall call)
 {
     const BOOL ok = call(operation.begin(std::move(owner)));
     const DWORD error = ok ? ERROR_SUCCESS : GetLastError();
-    if (error == ERROR_SUCCESS || error == ERROR_IO_PENDING || error == ERROR_MORE_DATA)
-        return ERROR_SUCCESS;
+    const bool isDone = error == ERROR_SUCCESS || error == ERROR_MORE_DATA;
+    if (error == ERROR_IO_PENDING || (isDone && !skipsPackets))
+        return { Submission::Pending, ERROR_IO_PENDING, 0 };
+    const auto bytes = DWORD(operation.InternalHigh);
     operation.revoke();
-    return error;
+    return { isDone ? Submission::Done : Submission::Failed, error, bytes };
 }
 
 } // namespace QtNamedPipes

@@ -23,20 +23,27 @@ namespace QtNamedPipes {
 class PipeGate
 {
 public:
-    explicit PipeGate(WinHandle handle) : m_handle(std::move(handle)) { }
+    explicit PipeGate(WinHandle handle)
+        : m_handle(std::move(handle)),
+          m_skipsPackets(winApi().setFileCompletionNotificationModes(
+                  m_handle.get(),
+                  FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE))
+    {
+    }
     ~PipeGate() { close(); }
 
-    /// See QtNamedPipes::submit(); \a call takes the handle first. ERROR_OPERATION_ABORTED after
-    /// cancel().
+    /// See QtNamedPipes::submit(); \a call takes the handle first. Fails with
+    /// ERROR_OPERATION_ABORTED after cancel().
     template<typename SystemCall>
-    DWORD submit(IoOperation &operation, std::shared_ptr<void> owner, SystemCall call)
+    Submission submit(IoOperation &operation, std::shared_ptr<void> owner, SystemCall call)
     {
         const std::shared_lock<WinSharedMutex> lock(m_mutex);
         if (m_isCancelled)
-            return ERROR_OPERATION_ABORTED;
-        return QtNamedPipes::submit(operation, std::move(owner), [&](OVERLAPPED *overlapped) {
-            return call(m_handle.get(), overlapped);
-        });
+            return { Submission::Failed, ERROR_OPERATION_ABORTED, 0 };
+        return QtNamedPipes::submit(operation, std::move(owner), m_skipsPackets,
+                                    [&](OVERLAPPED *overlapped) {
+                                        return call(m_handle.get(), overlapped);
+                                    });
     }
 
     /// Calls \a use with the handle, and cancel() does not happen meanwhile; false after cancel().
@@ -89,6 +96,7 @@ private:
 
     mutable WinSharedMutex m_mutex;
     WinHandle m_handle;
+    const bool m_skipsPackets;
     bool m_isCancelled = false;
 };
 

@@ -19,6 +19,8 @@ struct WinApi
             &::GetQueuedCompletionStatusEx;
     decltype(&::PostQueuedCompletionStatus) postQueuedCompletionStatus =
             &::PostQueuedCompletionStatus;
+    decltype(&::SetFileCompletionNotificationModes) setFileCompletionNotificationModes =
+            &::SetFileCompletionNotificationModes;
     decltype(&::CreateNamedPipeW) createNamedPipe = &::CreateNamedPipeW;
     decltype(&::WaitNamedPipeW) waitNamedPipe = &::WaitNamedPipeW;
     decltype(&::GetNamedPipeHandleStateW) getNamedPipeHandleState = &::GetNamedPipeHandleStateW;

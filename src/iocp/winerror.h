@@ -12,6 +12,7 @@ namespace QtNamedPipes {
 
 // What a packet carries in OVERLAPPED::Internal; <ntstatus.h> and <windows.h> cannot both be had.
 constexpr LONG StatusSuccess = 0;
+constexpr LONG StatusBufferOverflow = LONG(0x80000005); ///< ERROR_MORE_DATA
 constexpr LONG StatusCancelled = LONG(0xC0000120);
 
 /// What a code of GetLastError() means.

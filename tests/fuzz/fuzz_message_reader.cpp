@@ -17,15 +17,12 @@ using Fuzzing::Input;
 
 namespace {
 
-constexpr DWORD NoAnswer = ~DWORD(0);
-
 class Session final : public EndpointSink
 {
 public:
     Session(Input &input, qsizetype blockSize, qint64 maximum)
         : m_input(input),
           m_maximum(maximum),
-          m_blockSize(blockSize),
           m_pipe(*this, blockSize, maximum),
           m_reader(m_pipe),
           m_direction(m_reader)
@@ -113,6 +110,7 @@ private:
             break;
         case 4:
             m_pipe.tellsWhatIsLeft = kind & 16;
+            m_pipe.answersAtOnce = kind & 32;
             break;
         case 5:
             if (kind >= 240)
@@ -140,6 +138,7 @@ private:
         }
         check(!m_isWanted || m_pipe.place || m_pipe.packet || m_pipe.isWaiting,
               "who waits is waited for");
+        check(!m_pipe.isTooLarge, "memory grows with what has arrived");
     }
 
     void send(quint32 size)
@@ -180,7 +179,8 @@ private:
         if (const auto later = std::exchange(m_pipe.later, nullptr))
             later->run();
         if (m_pipe.packet) {
-            m_direction.completed(*std::exchange(m_pipe.packet, std::nullopt), 0);
+            m_direction.completed(*std::exchange(m_pipe.packet, std::nullopt),
+                                  std::exchange(m_pipe.packetBytes, 0));
             return;
         }
         if (std::exchange(m_pipe.isWaiting, false)) {
@@ -194,12 +194,12 @@ private:
             m_pipe.submitError = ERROR_NO_SYSTEM_RESOURCES; // of the read after this one
         }
         DWORD bytes = 0;
-        DWORD error = m_mayFail ? spoilt(fault) : NoAnswer;
+        DWORD error = m_mayFail ? spoilt(fault) : IocpEndpoint::NoAnswer;
         if (m_pipe.cancelled)
             error = ERROR_OPERATION_ABORTED;
-        else if (error == NoAnswer)
-            error = takeBytes(&bytes);
-        if (error != NoAnswer) {
+        else if (error == IocpEndpoint::NoAnswer)
+            error = m_pipe.takeBytes(&bytes);
+        if (error != IocpEndpoint::NoAnswer) {
             m_pipe.place = nullptr;
             m_direction.completed(error, bytes);
         }
@@ -210,37 +210,13 @@ private:
         static constexpr DWORD errors[] = { ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY,
                                             ERROR_OPERATION_ABORTED };
         if (fault < 12 || fault >= 15)
-            return NoAnswer;
+            return IocpEndpoint::NoAnswer;
         m_hasFailed = true;
         return errors[fault - 12];
     }
 
-    /// ReadFile() on a pipe of messages.
-    DWORD takeBytes(DWORD *bytes)
-    {
-        if (m_pipe.messages.empty())
-            return m_pipe.peerGone ? ERROR_BROKEN_PIPE : NoAnswer;
-        const QByteArray &message = m_pipe.messages.front();
-        const qsizetype left = message.size() - m_pipe.firstRead;
-        // The first read has the room of a block; the others follow what is left or has arrived.
-        check(m_pipe.room <= std::max({ m_blockSize, left, m_pipe.firstRead }),
-              "memory grows with what has arrived");
-        const qsizetype size = std::min(m_pipe.room, left);
-        if (size > 0)
-            std::memcpy(m_pipe.place, message.constData() + m_pipe.firstRead, size_t(size));
-        *bytes = DWORD(size);
-        if (size < left) {
-            m_pipe.firstRead += size;
-            return ERROR_MORE_DATA;
-        }
-        m_pipe.messages.pop_front();
-        m_pipe.firstRead = 0;
-        return ERROR_SUCCESS;
-    }
-
     Input &m_input;
     const qint64 m_maximum;
-    const qsizetype m_blockSize;
     IocpEndpoint m_pipe;
     IocpReader m_reader;
     IocpDirection &m_direction;

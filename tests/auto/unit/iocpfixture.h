@@ -24,7 +24,6 @@
 namespace QtNamedPipes {
 
 // What a packet can carry besides success; <ntstatus.h> and <windows.h> cannot both be had.
-constexpr LONG StatusBufferOverflow = LONG(0x80000005);
 constexpr LONG StatusInsufficientResources = LONG(0xC000009A);
 constexpr LONG StatusPipeBroken = LONG(0xC000014B);
 
@@ -43,6 +42,7 @@ public:
         api.peekNamedPipe = &peekNamedPipe;
         api.readFile = &readFile;
         api.writeFile = &writeFile;
+        api.setFileCompletionNotificationModes = &setFileCompletionNotificationModes;
         api.cancelIoEx = &cancelIoEx;
         api.closeHandle = &closeHandle;
         api.postQueuedCompletionStatus = &postQueuedCompletionStatus;
@@ -110,6 +110,8 @@ public:
     Steps<BOOL()> posts;
     Steps<HANDLE()> ports;
     Steps<HANDLE()> binds; ///< of a handle to the port
+    /// What is done at once has no packet. Otherwise as if the system could not do without.
+    bool skipsPackets = false;
     std::atomic<int> waits { 0 }; ///< how often a worker began to wait, with a time that is fixed
 
     /// A packet as the system would queue it.
@@ -117,6 +119,14 @@ public:
     {
         overlapped->Internal = ULONG_PTR(status);
         ::PostQueuedCompletionStatus(m_port, bytes, 0, overlapped);
+    }
+
+    /// What the system does instead, with skipsPackets, when it is done at once.
+    static BOOL doneAtOnce(OVERLAPPED *overlapped, LONG status, DWORD bytes)
+    {
+        overlapped->Internal = ULONG_PTR(status);
+        overlapped->InternalHigh = bytes;
+        return status == StatusSuccess ? TRUE : fail(winErrorFromStatus(status));
     }
 
     static BOOL fail(DWORD error)
@@ -136,6 +146,11 @@ private:
         if (isNew)
             s_current->m_port = result;
         return result;
+    }
+    static BOOL WINAPI setFileCompletionNotificationModes(HANDLE pipe, UCHAR modes)
+    {
+        return s_current->skipsPackets ? ::SetFileCompletionNotificationModes(pipe, modes)
+                                       : fail(ERROR_NOT_SUPPORTED);
     }
     static HANDLE WINAPI createNamedPipe(LPCWSTR name, DWORD openMode, DWORD pipeMode,
                                          DWORD instances, DWORD out, DWORD in, DWORD timeout,
@@ -181,7 +196,8 @@ private:
     }
     static BOOL WINAPI closeHandle(HANDLE handle)
     {
-        const auto step = ::GetFileType(handle) == FILE_TYPE_PIPE ? s_current->closes.take() : nullptr;
+        const auto step =
+                ::GetFileType(handle) == FILE_TYPE_PIPE ? s_current->closes.take() : nullptr;
         if (step)
             step(handle);
         return ::CloseHandle(handle);

@@ -27,6 +27,15 @@ private Q_SLOTS:
     void fragmentsBecomeOneMessage_data();
     void fragmentsBecomeOneMessage();
     void packetMayBeHandledBeforeTheCallReturns();
+    void readThatIsDoneAtOnceIsReceivedOnAWorker();
+    void readsThatAreDoneAtOnceTakeTurns();
+    void writesThatAreDoneAtOnceAreReportedTogether();
+    void writeThatPendsBehindThoseDoneAtOnceIsReportedBehindThem_data();
+    void writeThatPendsBehindThoseDoneAtOnceIsReportedBehindThem();
+    void writesThatAreDoneAtOnceTakeTurns();
+    void writeThatFailsBehindThoseDoneAtOnceTellsOfThem_data();
+    void writeThatFailsBehindThoseDoneAtOnceTellsOfThem();
+    void cancelFindsAWriteThatWaitsForItsTurn();
     void packetsOfBothDirectionsMayComeInAnyOrder();
     void startingAgainFromInsideAReportWorks();
     void shortageIsWaitedFor_data();
@@ -100,12 +109,17 @@ private:
             message.truncate(count);
             return message;
         }
+        // What it returns is among the reports, too, if it is the end.
         WriteProgress write(const QByteArrayList &messages)
         {
             outgoing.clear();
             for (const QByteArray &message : messages)
                 outgoing.append({ message, {}, false });
-            return endpoint->startWrite(outgoing.constData(), int(outgoing.size()));
+            const WriteProgress progress =
+                    endpoint->startWrite(outgoing.constData(), int(outgoing.size()));
+            if (progress.status != WriteProgress::Pending)
+                sink->writeProgressed(progress);
+            return progress;
         }
         bool hasMessages(int count) const
         {
@@ -213,7 +227,7 @@ void tst_IocpEndpoint::messagesOfAllSizesAreSent()
     Pair pair(engine);
     QVERIFY(pair.isGood);
     const QByteArrayList sent { payload(size, 1), payload(size, 2), payload(3, 3) };
-    QCOMPARE(pair.write(sent).status, WriteProgress::Pending);
+    pair.write(sent);
     for (const QByteArray &message : sent)
         QCOMPARE(pair.receive(), message);
     const auto end = pair.writeEnd();
@@ -223,22 +237,32 @@ void tst_IocpEndpoint::messagesOfAllSizesAreSent()
 }
 
 // Since Windows 8 a read that is shorter than the message is answered with ERROR_IO_PENDING even
-// when the data is there, before and on Wine with ERROR_MORE_DATA; both times a packet follows.
+// when the data is there, and a packet follows. Before, and on Wine, it is answered with
+// ERROR_MORE_DATA, and a packet follows only where the handle does not do without.
 void tst_IocpEndpoint::fragmentsBecomeOneMessage_data()
 {
     QTest::addColumn<quint32>("answer");
     QTest::addColumn<bool>("leftIsKnown");
-    QTest::newRow("pending") << quint32(ERROR_IO_PENDING) << true;
-    QTest::newRow("pending, size unknown") << quint32(ERROR_IO_PENDING) << false;
-    QTest::newRow("at once") << quint32(ERROR_MORE_DATA) << true;
-    QTest::newRow("at once, size unknown") << quint32(ERROR_MORE_DATA) << false;
+    QTest::addColumn<bool>("skipsPackets");
+    for (const bool skips : { false, true }) {
+        const char *const how = skips ? ", packets skipped" : "";
+        const auto add = [&](const char *name, DWORD answer, bool leftIsKnown) {
+            QTest::addRow("%s%s", name, how) << quint32(answer) << leftIsKnown << skips;
+        };
+        add("pending", ERROR_IO_PENDING, true);
+        add("pending, size unknown", ERROR_IO_PENDING, false);
+        add("at once", ERROR_MORE_DATA, true);
+        add("at once, size unknown", ERROR_MORE_DATA, false);
+    }
 }
 
 void tst_IocpEndpoint::fragmentsBecomeOneMessage()
 {
     QFETCH(quint32, answer);
     QFETCH(bool, leftIsKnown);
+    QFETCH(bool, skipsPackets);
     ScriptedApi api;
+    api.skipsPackets = skipsPackets;
     const RunningEngine engine;
     Pair pair(engine);
     QVERIFY(pair.isGood);
@@ -255,8 +279,10 @@ void tst_IocpEndpoint::fragmentsBecomeOneMessage()
             std::memcpy(data, message.constData() + at, size_t(bytes));
             at += bytes;
             const bool isLast = at == message.size();
-            api.queuePacket(overlapped, isLast ? StatusSuccess : StatusBufferOverflow,
-                            DWORD(bytes));
+            const LONG status = isLast ? StatusSuccess : StatusBufferOverflow;
+            if (skipsPackets && (isLast || answer == ERROR_MORE_DATA))
+                return ScriptedApi::doneAtOnce(overlapped, status, DWORD(bytes));
+            api.queuePacket(overlapped, status, DWORD(bytes));
             return isLast ? TRUE : ScriptedApi::fail(answer);
         };
     };
@@ -308,6 +334,240 @@ void tst_IocpEndpoint::packetMayBeHandledBeforeTheCallReturns()
     QCOMPARE(pair.sink->messages().constLast(), QByteArray("ab"));
 }
 
+// --- What is done at once, and has no packet ---
+
+void tst_IocpEndpoint::readThatIsDoneAtOnceIsReceivedOnAWorker()
+{
+    ScriptedApi api;
+    api.skipsPackets = true;
+    const RunningEngine engine;
+    Pair pair(engine);
+    QVERIFY(pair.isGood);
+    api.reads << [](HANDLE, char *data, DWORD, OVERLAPPED *overlapped) {
+        *data = 'x';
+        return ScriptedApi::doneAtOnce(overlapped, StatusSuccess, 1);
+    } << [](HANDLE, char *, DWORD, OVERLAPPED *overlapped) {
+        return ScriptedApi::doneAtOnce(overlapped, StatusSuccess, 0);
+    };
+    for (int i = 1; i <= 2; ++i) {
+        pair.endpoint->startRead(AnyNumber);
+        QVERIFY(pair.hasMessages(i));
+    }
+    QCOMPARE(pair.sink->messages(), QByteArrayList({ QByteArray("x"), QByteArray("") }));
+    QVERIFY(pair.sink->wasOnWorkers());
+    QCOMPARE(pair.sink->reports(), 2);
+}
+
+void tst_IocpEndpoint::readsThatAreDoneAtOnceTakeTurns()
+{
+    // Reads on as long as there is something, in the call that tells of it.
+    class ReadingSink final : public EndpointSink
+    {
+    public:
+        void received(MessageBatch &batch) override
+        {
+            isInOrder = isInOrder && numberOf(batch.block.left(batch.spans.at(0).size)) == count;
+            char here;
+            const auto depth = std::abs(&here - top);
+            deepest = std::max<qint64>(deepest, top ? depth : 0);
+            top = top ? top : &here;
+            if (++count < 1000)
+                endpoint->startRead(AnyNumber);
+            else
+                done.open();
+        }
+        void readEnded(ReadEnd, const TransportError &) override { }
+        void writeProgressed(const WriteProgress &) override { }
+        void hangUpSeen() override { }
+
+        IocpEndpoint *endpoint = nullptr;
+        int count = 0;
+        bool isInOrder = true;
+        char *top = nullptr;
+        qint64 deepest = 0;
+        Gate done;
+    };
+
+    ScriptedApi api;
+    api.skipsPackets = true;
+    const RunningEngine engine;
+    Pair pair(engine);
+    QVERIFY(pair.isGood);
+    const auto sink = std::make_shared<ReadingSink>();
+    sink->endpoint = pair.endpoint.get();
+    pair.endpoint->attach(sink);
+    int number = 0;
+    api.reads.always([&](HANDLE, char *data, DWORD, OVERLAPPED *overlapped) {
+        const QByteArray message = numbered(number++);
+        std::memcpy(data, message.constData(), size_t(message.size()));
+        return ScriptedApi::doneAtOnce(overlapped, StatusSuccess, DWORD(message.size()));
+    });
+    const int posted = api.posts.calls();
+    std::atomic<int> atTask { -1 };
+    Gate isRead;
+    engine->post(makeTask([&] { // the worker waits here while the read begins
+        isRead.wait();
+    }));
+    pair.endpoint->startRead(AnyNumber);
+    engine->post(makeTask([&] { atTask = sink->count; })); // in line behind the first read
+    isRead.open();
+    QVERIFY(sink->done.wait());
+    QVERIFY(sink->isInOrder);
+    QVERIFY2(sink->deepest < 100'000, qPrintable(QString::number(sink->deepest)));
+    QVERIFY2(atTask > 0 && atTask <= 200, qPrintable(QString::number(atTask)));
+    QVERIFY2(api.posts.calls() - posted < 50, "there is a packet for each turn, not for each read");
+}
+
+void tst_IocpEndpoint::writesThatAreDoneAtOnceAreReportedTogether()
+{
+    ScriptedApi api;
+    api.skipsPackets = true;
+    const RunningEngine engine;
+    Pair pair(engine);
+    QVERIFY(pair.isGood);
+    const WriteProgress progress = pair.write({ "a", "b", "", "d" });
+    QCOMPARE(progress.status, WriteProgress::Done);
+    QCOMPARE(progress.accepted, 4);
+    for (const char *message : { "a", "b", "", "d" })
+        QCOMPARE(pair.receive(), message);
+    watchFor();
+    QCOMPARE(pair.sink->progress().size(), 1);
+}
+
+void tst_IocpEndpoint::writeThatPendsBehindThoseDoneAtOnceIsReportedBehindThem_data()
+{
+    QTest::addColumn<bool>("comesEarly");
+    QTest::newRow("its packet comes before the call returns") << true;
+    QTest::newRow("its packet comes later") << false;
+}
+
+void tst_IocpEndpoint::writeThatPendsBehindThoseDoneAtOnceIsReportedBehindThem()
+{
+    QFETCH(bool, comesEarly);
+    ScriptedApi api;
+    api.skipsPackets = true;
+    const RunningEngine engine;
+    Pair pair(engine);
+    QVERIFY(pair.isGood);
+    const auto done = [](HANDLE, const char *, DWORD size, OVERLAPPED *overlapped) {
+        return ScriptedApi::doneAtOnce(overlapped, StatusSuccess, size);
+    };
+    std::atomic<OVERLAPPED *> pending { nullptr };
+    api.writes << done << done << [&](HANDLE, const char *, DWORD size, OVERLAPPED *overlapped) {
+        pending = overlapped;
+        if (comesEarly) {
+            api.queuePacket(overlapped, StatusSuccess, size);
+            Gate isHandled; // what is posted behind it runs when the worker is through with it
+            engine->post(makeTask([&] { isHandled.open(); }));
+            isHandled.wait();
+        }
+        return ScriptedApi::fail(ERROR_IO_PENDING);
+    };
+    api.writes.always(done);
+    const WriteProgress progress = pair.write({ "1", "2", "3", "4", "5" });
+    if (comesEarly) { // the calling thread goes on
+        QCOMPARE(progress.status, WriteProgress::Done);
+    } else {
+        QCOMPARE(progress.status, WriteProgress::Pending);
+        QCOMPARE(progress.accepted, 0);
+        QCOMPARE(pair.accepted(), 2);
+        api.queuePacket(pending, StatusSuccess, 1);
+    }
+    QVERIFY(pair.writeEnd());
+    QCOMPARE(pair.writeEnd()->status, WriteProgress::Done);
+    QList<int> accepted;
+    for (const WriteProgress &report : pair.sink->progress())
+        accepted.append(report.accepted);
+    QCOMPARE(accepted, QList<int>({ 2, 3 }));
+    QCOMPARE(api.writes.calls(), 5);
+}
+
+void tst_IocpEndpoint::writesThatAreDoneAtOnceTakeTurns()
+{
+    ScriptedApi api;
+    api.skipsPackets = true;
+    const RunningEngine engine;
+    Pair pair(engine);
+    QVERIFY(pair.isGood);
+    const Qt::HANDLE caller = QThread::currentThreadId();
+    std::atomic<int> byCaller { 0 };
+    api.writes.always([&](HANDLE, const char *, DWORD size, OVERLAPPED *overlapped) {
+        byCaller += QThread::currentThreadId() == caller ? 1 : 0;
+        return ScriptedApi::doneAtOnce(overlapped, StatusSuccess, size);
+    });
+    QByteArrayList messages;
+    for (int i = 0; i < 1000; ++i)
+        messages.append(numbered(i));
+    QCOMPARE(pair.write(messages).status, WriteProgress::Pending);
+    QVERIFY(pair.writeEnd());
+    QCOMPARE(pair.writeEnd()->status, WriteProgress::Done);
+    QCOMPARE(pair.accepted(), 1000);
+    QCOMPARE(api.writes.calls(), 1000);
+    QVERIFY2(byCaller <= 100, qPrintable(QString::number(byCaller)));
+}
+
+void tst_IocpEndpoint::writeThatFailsBehindThoseDoneAtOnceTellsOfThem_data()
+{
+    QTest::addColumn<bool>("isAtOnce");
+    QTest::addColumn<qint32>("status");
+    QTest::addColumn<int>("end");
+    const auto add = [](const char *name, LONG status, WriteProgress::Status end) {
+        QTest::addRow("%s, at once", name) << true << qint32(status) << int(end);
+        QTest::addRow("%s, in the packet", name) << false << qint32(status) << int(end);
+    };
+    add("client gone", StatusPipeBroken, WriteProgress::PeerGone);
+    add("no memory for now", StatusInsufficientResources, WriteProgress::Done);
+    add("anything else", LONG(0xC00000BB), WriteProgress::Failed); // STATUS_NOT_SUPPORTED
+}
+
+void tst_IocpEndpoint::writeThatFailsBehindThoseDoneAtOnceTellsOfThem()
+{
+    QFETCH(bool, isAtOnce);
+    QFETCH(qint32, status);
+    QFETCH(int, end);
+    ScriptedApi api;
+    api.skipsPackets = true;
+    const RunningEngine engine;
+    Pair pair(engine);
+    QVERIFY(pair.isGood);
+    const auto done = [](HANDLE, const char *, DWORD size, OVERLAPPED *overlapped) {
+        return ScriptedApi::doneAtOnce(overlapped, StatusSuccess, size);
+    };
+    api.writes << done << done << [&](HANDLE, const char *, DWORD, OVERLAPPED *overlapped) {
+        if (isAtOnce)
+            return ScriptedApi::fail(winErrorFromStatus(status));
+        api.queuePacket(overlapped, status, 0);
+        return ScriptedApi::fail(ERROR_IO_PENDING);
+    };
+    api.writes.always(done);
+    pair.write({ "1", "2", "3", "4" });
+    QVERIFY(pair.writeEnd());
+    QCOMPARE(int(pair.writeEnd()->status), end);
+    QCOMPARE(pair.accepted(), end == WriteProgress::Done ? 4 : 2);
+    QCOMPARE(pair.sink->progress().constFirst().accepted, 2);
+}
+
+void tst_IocpEndpoint::cancelFindsAWriteThatWaitsForItsTurn()
+{
+    ScriptedApi api;
+    api.skipsPackets = true;
+    const RunningEngine engine;
+    Pair pair(engine);
+    QVERIFY(pair.isGood);
+    api.writes.always([](HANDLE, const char *, DWORD size, OVERLAPPED *overlapped) {
+        return ScriptedApi::doneAtOnce(overlapped, StatusSuccess, size);
+    });
+    Gate isCancelled;
+    engine->post(makeTask([&] { isCancelled.wait(); })); // the only worker is busy
+    QCOMPARE(pair.write(QByteArrayList(1000, "x")).status, WriteProgress::Pending);
+    pair.endpoint->cancel();
+    isCancelled.open();
+    QVERIFY(pair.writeEnd());
+    QCOMPARE(pair.writeEnd()->status, WriteProgress::Cancelled);
+    QVERIFY(pair.accepted() < 1000);
+    QCOMPARE(pair.accepted(), api.writes.calls());
+}
+
 void tst_IocpEndpoint::packetsOfBothDirectionsMayComeInAnyOrder()
 {
     ScriptedApi api;
@@ -347,7 +607,7 @@ void tst_IocpEndpoint::startingAgainFromInsideAReportWorks()
             outgoing = {
                 { QByteArray(batch.block.constData(), batch.spans.at(0).size), {}, false }
             };
-            endpoint->startWrite(&outgoing[0], 1);
+            writeProgressed(endpoint->startWrite(&outgoing[0], 1));
         }
         void writeProgressed(const WriteProgress &progress) override
         {
@@ -831,7 +1091,7 @@ void tst_IocpEndpoint::closeKeepsWhatWasSent()
     const RunningEngine engine;
     Pair pair(engine);
     QVERIFY(pair.isGood);
-    QCOMPARE(pair.write({ "one", "", "three" }).status, WriteProgress::Pending);
+    pair.write({ "one", "", "three" });
     QVERIFY(pair.writeEnd());
     pair.endpoint->cancel();
     pair.endpoint->close();

@@ -431,7 +431,8 @@ void tst_MessageFraming::wrongGuessLosesNothing()
     // The read that meets the guess ends anywhere, headers included; the rest comes at once.
     const qsizetype guessed = 2 * 40'004;
     QList<qsizetype> cuts;
-    for (qsizetype at : { qsizetype(0), qsizetype(40'004), qsizetype(80'008), qsizetype(120'012) }) {
+    for (qsizetype at :
+         { qsizetype(0), qsizetype(40'004), qsizetype(80'008), qsizetype(120'012) }) {
         for (qsizetype by = -5; by <= 9; ++by)
             cuts.append(guessed + at + by);
     }

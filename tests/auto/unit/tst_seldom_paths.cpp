@@ -531,8 +531,7 @@ static rlim_t usedAddresses()
     QFile pages(u"/proc/self/statm"_s);
     if (!pages.open(QIODevice::ReadOnly))
         qFatal("no /proc");
-    return pages.readAll().split(' ').constFirst().toULongLong()
-            * rlim_t(::sysconf(_SC_PAGESIZE));
+    return pages.readAll().split(' ').constFirst().toULongLong() * rlim_t(::sysconf(_SC_PAGESIZE));
 }
 
 void tst_SeldomPaths::messageThatTheMemoryHasNoRoomForEndsItsConnectionOnly()

@@ -14,6 +14,7 @@
 #else
 using BOOL = int;
 using DWORD = quint32;
+using LONG = qint32;
 using HANDLE = void *;
 struct OVERLAPPED
 {
@@ -41,6 +42,7 @@ class IocpDirection;
 
 constexpr int StatusSuccess = 0;
 constexpr int StatusCancelled = 1;
+constexpr int StatusBufferOverflow = 2;
 
 inline bool isPeerGone(DWORD code)
 {
@@ -57,6 +59,14 @@ inline TransportError winError(DWORD code, const char *operation)
 }
 
 /// The pipe, and all that is between it and the reader. One operation at a time.
+struct Submission
+{
+    enum Kind { Pending, Done, Failed };
+    Kind kind;
+    DWORD error;
+    DWORD bytes;
+};
+
 class IocpEndpoint
 {
 public:
@@ -75,19 +85,29 @@ public:
     qint64 maximumMessageSize() const { return m_maximum; }
     bool isClosed() const { return false; }
     bool isCancelled() const { return cancelled; }
-    void complete(IocpDirection &, const std::shared_ptr<void> &, int status)
+    void complete(IocpDirection &, const std::shared_ptr<void> &, int status, DWORD bytes = 0)
     {
-        packet = status == StatusSuccess ? ERROR_SUCCESS : ERROR_OPERATION_ABORTED;
+        static constexpr DWORD errors[] = { ERROR_SUCCESS, ERROR_OPERATION_ABORTED,
+                                            ERROR_MORE_DATA };
+        packet = errors[status];
+        packetBytes = bytes;
     }
     void postAt(Clock::time_point, std::shared_ptr<EngineTask> task) { later = std::move(task); }
     template<typename SystemCall>
-    DWORD submit(IocpDirection &, const std::shared_ptr<void> &, SystemCall call)
+    Submission submit(IocpDirection &, const std::shared_ptr<void> &, SystemCall call)
     {
         if (cancelled)
-            return ERROR_OPERATION_ABORTED;
+            return { Submission::Failed, ERROR_OPERATION_ABORTED, 0 };
         OVERLAPPED overlapped {};
-        return call(HANDLE(this), &overlapped) ? ERROR_SUCCESS
-                                               : std::exchange(submitError, ERROR_SUCCESS);
+        if (!call(HANDLE(this), &overlapped))
+            return { Submission::Failed, std::exchange(submitError, ERROR_SUCCESS), 0 };
+        DWORD bytes = 0;
+        const DWORD error = answersAtOnce ? takeBytes(&bytes) : NoAnswer;
+        if (error == NoAnswer)
+            return { Submission::Pending, ERROR_IO_PENDING, 0 };
+        place = nullptr;
+        const bool isDone = error == ERROR_SUCCESS || error == ERROR_MORE_DATA;
+        return { isDone ? Submission::Done : Submission::Failed, error, bytes };
     }
     template<typename Use>
     bool use(Use use)
@@ -98,6 +118,30 @@ public:
         return true;
     }
 
+    /// What there is goes to where the reader waits for it. Returns how the read ends.
+    static constexpr DWORD NoAnswer = 0xFFFFFFFF;
+    DWORD takeBytes(DWORD *bytes)
+    {
+        if (messages.empty())
+            return peerGone ? ERROR_BROKEN_PIPE : NoAnswer;
+        const QByteArray &message = messages.front();
+        const qsizetype left = message.size() - firstRead;
+        // The first read has the room of a block; the others follow what is left or has arrived.
+        if (room > std::max({ m_pool.blockSize(), left, firstRead }))
+            isTooLarge = true;
+        const qsizetype size = std::min(room, left);
+        if (size > 0)
+            std::memcpy(place, message.constData() + firstRead, size_t(size));
+        *bytes = DWORD(size);
+        if (size < left) {
+            firstRead += size;
+            return ERROR_MORE_DATA;
+        }
+        messages.pop_front();
+        firstRead = 0;
+        return ERROR_SUCCESS;
+    }
+
     // The pipe.
     std::deque<QByteArray> messages; ///< unread; the first may be read in part
     qsizetype firstRead = 0; ///< so much of it
@@ -105,6 +149,8 @@ public:
     bool cancelled = false;
     bool tellsWhatIsLeft = true; ///< peekNamedPipe() works
     DWORD submitError = ERROR_SUCCESS; ///< of the next readFile()
+    bool answersAtOnce = false; ///< reads that find something have no packet
+    bool isTooLarge = false; ///< a read has had more room than it may
     int triesLeft = 3; ///< of a reader that finds the system short of memory
     bool isWaiting = false; ///< tryAgain() is to be called
     std::shared_ptr<EngineTask> later; ///< to be run when time has passed
@@ -113,6 +159,7 @@ public:
     char *place = nullptr;
     qsizetype room = 0;
     std::optional<DWORD> packet;
+    DWORD packetBytes = 0;
 
 private:
     EndpointSink &m_sink;
