@@ -558,7 +558,7 @@ void NamedPipeServer::setMaximumMessageSize(qint64 bytes)
 
     When the limit is reached the server reads no more from this client until less than half of it
     is left to deliver. A message of any allowed size is read when nothing else is pending, so that
-    a small limit blocks nobody. A message counts with its bytes and 24 more, for its place in
+    a small limit blocks nobody. A message counts with its bytes and 32 more, for its place in
     memory: many tiny messages are limited like few large ones.
 
     \sa maximumMessageSize, maximumPendingWriteBytes

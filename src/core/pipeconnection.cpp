@@ -19,7 +19,7 @@ namespace QtNamedPipes {
 // bounded like one of large ones.
 static constexpr qint64 QueueEntryCost = sizeof(OutgoingMessage);
 // Its place, and what lists and blocks that grow have to spare.
-static constexpr qint64 SpanCost = 3 * sizeof(MessageSpan);
+static constexpr qint64 SpanCost = 4 * sizeof(MessageSpan);
 static constexpr qint64 LeastForEvents = 64 * 1024;
 // Small batches are gathered in a block of this size while they wait for the owner's thread.
 static constexpr qsizetype GatherBlock = 16 * 1024;
@@ -464,7 +464,7 @@ void PipeConnection::releaseEndpoint(Entry &entry)
 /// The memory that received messages take.
 qint64 PipeConnection::pendingCost() const
 {
-    return m_pendingBytes + m_pendingMessages * SpanCost;
+    return m_pendingBytes + m_pendingMessages * SpanCost + m_usedBytes;
 }
 
 /// Whether the limits and the mode of reading allow another read now.

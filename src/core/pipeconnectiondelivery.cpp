@@ -397,6 +397,9 @@ void PipeConnection::settleDelivered(Entry &entry)
 {
     m_pendingMessages -= std::exchange(m_deliveredMessages, 0);
     m_pendingBytes -= std::exchange(m_deliveredBytes, 0);
+    const bool isInBlock = m_span != m_spansEnd
+            && m_taken[m_takenIndex].block.size() == m_hub->engine().pool().blockSize();
+    m_usedBytes = isInBlock ? m_span->offset : 0;
     updateReading(entry);
 }
 
@@ -410,6 +413,7 @@ void PipeConnection::dropUndelivered(Entry &entry)
     m_inbox.clear();
     m_pendingMessages = 0;
     m_pendingBytes = 0;
+    m_usedBytes = 0;
     m_deliveredMessages = 0;
     m_deliveredBytes = 0;
     updateReading(entry);

@@ -14,8 +14,9 @@
 
 namespace QtNamedPipes {
 
-// What the system takes before a write waits for the reader, each way; no limit for a message.
-static constexpr DWORD KernelQuota = 64 * 1024;
+// What the system takes before a write waits for the reader, each way; no limit for a message. With
+// room for one message of 64 KiB only, sender and receiver would take turns.
+static constexpr DWORD KernelQuota = 128 * 1024;
 
 /// One end of the pipe before it has a client, and the ConnectNamedPipe() that waits for one.
 class IocpListener::Instance final : public IoOperation,

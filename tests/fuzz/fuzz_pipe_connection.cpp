@@ -589,7 +589,7 @@ bool Session::isPast(qint64 limit) const
     qint64 bytes = 0;
     for (const QByteArray &message : m_received)
         bytes += message.size();
-    return bytes + qint64(m_received.size() * 3 * sizeof(MessageSpan)) >= limit;
+    return bytes + qint64(m_received.size() * 4 * sizeof(MessageSpan)) >= limit;
 }
 
 bool Session::mayDeliver() const

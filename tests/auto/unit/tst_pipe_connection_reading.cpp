@@ -40,6 +40,7 @@ private Q_SLOTS:
     void brokenConnectionRestsUntilItsMessagesAreAskedFor();
     void pausedConnectionIsReadToTheEndAfterAHangUp();
     void statisticsCountWhatArrived();
+    void blockCountsUntilItIsUsedUp();
 };
 
 void tst_PipeConnectionReading::continuousReadingAsksAgainAfterEachCompletion()
@@ -414,7 +415,7 @@ void tst_PipeConnectionReading::theEngineIsToldHowMuchIsWelcome()
     const auto client = server.openClient();
     QCOMPARE(client->roughly(), qint64(10'000));
     QVERIFY(client->receive({ payload(3000) }));
-    QCOMPARE(client->roughly(), qint64(7'000 - 24)); // a message takes more than its bytes
+    QCOMPARE(client->roughly(), qint64(7'000 - 32)); // a message takes more than its bytes
     QVERIFY(client->receive({ payload(6'999 - 2 * 24) }));
     QCOMPARE(client->roughly(), qint64(1));
 }
@@ -487,6 +488,27 @@ void tst_PipeConnectionReading::statisticsCountWhatArrived()
     QCOMPARE(server.hub->statistics().messagesReceived, 5u);
     QCOMPARE(server.hub->statistics().bytesReceived, 131u);
     server.deliver();
+}
+
+// Its memory is there until then, however many of its messages are delivered.
+void tst_PipeConnectionReading::blockCountsUntilItIsUsedUp()
+{
+    HubSettings settings;
+    settings.maximumPendingReadBytes = 9000;
+    FakeServer server(settings);
+    QVERIFY(server.start());
+    const auto client = server.openClient();
+    const auto connection = server.connection();
+    const QList<QByteArray> messages(100, QByteArray(50, 'x')); // 8200 with their places
+    QVERIFY(client->receive(messages));
+    QVERIFY(client->receive(messages));
+    QVERIFY(!client->isReading());
+    connection->deliver(nullptr, 150); // what is left is less than the half from which on it goes on
+    QCOMPARE(server.log->count(FakeEvent::Message), 150);
+    QVERIFY(!client->isReading());
+    server.deliver();
+    QCOMPARE(server.log->count(FakeEvent::Message), 200);
+    QVERIFY(client->isReading());
 }
 
 QTEST_GUILESS_MAIN(tst_PipeConnectionReading)
