@@ -253,7 +253,8 @@ private:
     std::vector<MessageBatch> m_inbox; ///< received and not yet taken by the delivering thread
     qint64 m_pendingBytes = 0; ///< received and not yet delivered
     qint64 m_pendingMessages = 0;
-    qint64 m_usedBytes = 0; ///< delivered, of a read block that is there still, with more to deliver
+    qint64 m_usedBytes =
+            0; ///< delivered, of a read block that is there still, with more to deliver
     bool m_paused = false; ///< past the limit; until half of it is delivered
 
     Clock::time_point m_drainDeadline; ///< when Draining ends at the latest

@@ -503,7 +503,8 @@ void tst_PipeConnectionReading::blockCountsUntilItIsUsedUp()
     QVERIFY(client->receive(messages));
     QVERIFY(client->receive(messages));
     QVERIFY(!client->isReading());
-    connection->deliver(nullptr, 150); // what is left is less than the half from which on it goes on
+    connection->deliver(nullptr,
+                        150); // what is left is less than the half from which on it goes on
     QCOMPARE(server.log->count(FakeEvent::Message), 150);
     QVERIFY(!client->isReading());
     server.deliver();

@@ -82,7 +82,7 @@ public:
     Row(Links &links, const RowOptions &options)
         : m_links(links),
           m_options(options),
-          m_limit(in(options.seconds * (1 + WarmUp) + 30))
+          m_limit(in(options.seconds * (1 + WarmUp) + 80))
     {
     }
 
