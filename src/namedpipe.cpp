@@ -27,8 +27,8 @@
     \macro QTNAMEDPIPES_VERSION_CHECK(major, minor, patch)
     \relates NamedPipe
 
-    Turns a version into a number that can be compared with QTNAMEDPIPES_VERSION, which is the
-    version of the headers that a program is compiled with:
+    Turns the version \a major, \a minor, \a patch into a number that can be compared with
+    QTNAMEDPIPES_VERSION, which is the version of the headers that a program is compiled with:
 
     \snippet server.cpp version
 
