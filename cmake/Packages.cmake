@@ -8,7 +8,8 @@
 #   Windows  ZIP, and with "cpack -G NSIS" an installer, where makensis is installed
 
 set(CPACK_PACKAGE_VENDOR "QtNamedPipes contributors")
-set(CPACK_PACKAGE_CONTACT "QtNamedPipes contributors")
+# Debian wants an address. There is none yet: "cpack -D CPACK_PACKAGE_CONTACT=..." for packages that are given away.
+set(CPACK_PACKAGE_CONTACT "QtNamedPipes contributors <qtnamedpipes@example.invalid>")
 set(CPACK_PACKAGE_DESCRIPTION
 "QtNamedPipes lets processes of one machine exchange messages: over named pipes
 on Windows, over AF_UNIX sockets on Linux, with the same behaviour on both.
@@ -38,7 +39,10 @@ get_target_property(soversion QtNamedPipes SOVERSION)
 set(CPACK_DEBIAN_QTNAMEDPIPESRUNTIME_PACKAGE_NAME "libqtnamedpipes${soversion}")
 set(CPACK_DEBIAN_QTNAMEDPIPESRUNTIME_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_QTNAMEDPIPESRUNTIME_PACKAGE_SHLIBDEPS ON)
+# A program that was packed with one version does with a later one.
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
+set(CPACK_PRE_BUILD_SCRIPTS "${PROJECT_SOURCE_DIR}/cmake/debian-copyright.cmake")
 set(CPACK_DEBIAN_QTNAMEDPIPESDEVELOPMENT_PACKAGE_NAME libqtnamedpipes-dev)
 set(CPACK_DEBIAN_QTNAMEDPIPESDEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_QTNAMEDPIPESDEVELOPMENT_PACKAGE_DEPENDS

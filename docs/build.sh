@@ -27,9 +27,13 @@ QTNAMEDPIPES_VERSION=$(sed -n 's/^    VERSION \([0-9.]*\)$/\1/p' "$source_dir/CM
 QTNAMEDPIPES_PAGES=$work/pages # those that are Markdown in the repository
 export QT_INSTALL_DOCS QT_INSTALL_HEADERS QTNAMEDPIPES_VERSION QTNAMEDPIPES_PAGES
 mkdir "$QTNAMEDPIPES_PAGES"
-for page in coming-from-qlocalsocket coming-from-twinbasic wire-format; do
-    python3 "$source_dir/docs/markdown-to-qdoc.py" "$source_dir/docs/$page.md" >"$QTNAMEDPIPES_PAGES/$page.qdoc"
-done
+python3 "$source_dir/docs/markdown-to-qdoc.py" "$QTNAMEDPIPES_PAGES" \
+    coming-from-qlocalsocket="$source_dir/docs/coming-from-qlocalsocket.md" \
+    coming-from-twinbasic="$source_dir/docs/coming-from-twinbasic.md" \
+    wire-format="$source_dir/docs/wire-format.md" \
+    clients="$source_dir/demo/clients/README.md" \
+    examples="$source_dir/demo/examples/README.md" \
+    example-service="$source_dir/demo/examples/07-service/README.md"
 
 "$(qmake6 -query QT_INSTALL_BINS)/qdoc" "$source_dir/docs/qtnamedpipes.qdocconf" --outputdir "$work/html" \
     >"$work/log" 2>&1 || { cat "$work/log" >&2; die "qdoc failed"; }

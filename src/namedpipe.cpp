@@ -24,6 +24,55 @@
 */
 
 /*!
+    \macro QTNAMEDPIPES_VERSION_CHECK(major, minor, patch)
+    \relates NamedPipe
+
+    Turns the version \a major, \a minor, \a patch into a number that can be compared with
+    QTNAMEDPIPES_VERSION, which is the version of the headers that a program is compiled with:
+
+    \snippet server.cpp version
+
+    \sa QTNAMEDPIPES_VERSION_STR
+*/
+
+/*!
+    \macro QTNAMEDPIPES_VERSION
+    \relates NamedPipe
+
+    The version of the headers as a number.
+
+    \sa QTNAMEDPIPES_VERSION_CHECK()
+*/
+
+/*!
+    \macro QTNAMEDPIPES_VERSION_STR
+    \relates NamedPipe
+
+    The version of the headers as a string literal, for instance "1.0.0".
+*/
+
+/*!
+    \macro QTNAMEDPIPES_VERSION_MAJOR
+    \relates NamedPipe
+
+    The first number of the version.
+*/
+
+/*!
+    \macro QTNAMEDPIPES_VERSION_MINOR
+    \relates NamedPipe
+
+    The second number of the version.
+*/
+
+/*!
+    \macro QTNAMEDPIPES_VERSION_PATCH
+    \relates NamedPipe
+
+    The third number of the version.
+*/
+
+/*!
     \enum NamedPipe::Error
 
     This enum says what went wrong. The text that comes with it names the operation and, where the
@@ -69,7 +118,8 @@
            the system may drop such a part without telling.
     \value WriteQueueFull
            A message was refused because NamedPipeServer::maximumPendingWriteBytes or
-           NamedPipeClientManager::maximumPendingWriteBytes was reached.
+           NamedPipeClientManager::maximumPendingWriteBytes was reached: by messages that wait to be
+           sent, or by sent ones that nobody has been told of yet. The text says which.
     \value ResourceExhausted
            The system is short of memory, handles, file descriptors or threads.
     \value Unsupported

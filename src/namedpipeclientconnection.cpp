@@ -161,7 +161,9 @@ static constexpr auto GoodConnection = 1s;
 
     This signal is emitted for each message that asyncWrite() has taken and that will not be sent
     any more, because the connection has ended. \a cookie is the one that was passed to
-    asyncWrite(). The signals come in the order of the calls, right before disconnected().
+    asyncWrite(). The signals come in the order of the calls, when everything else that the
+    connection brought has been delivered. disconnected() follows; only errorOccurred() may come in
+    between.
 
     So every message that asyncWrite() has taken is answered by messageSent() or by this signal. No
     message is sent again by itself. To repeat what was not sent after a reconnect, let the cookie
@@ -198,10 +200,11 @@ static constexpr auto GoodConnection = 1s;
 
     When asyncWrite() has refused a message, which leaves the connection as it is:
     NamedPipe::NotConnected, NamedPipe::WriteQueueFull, NamedPipe::MessageTooLarge. If 1024 of these
-    wait to be delivered, further ones are not kept.
+    wait to be delivered, further ones are not kept; and of a message that is refused in a slot of
+    the last signals of a connection nothing may be told.
 
-    All other errors end the connection. There is at most one of these for each connection, and it
-    comes right before disconnected():
+    All other errors end the connection. There is at most one of these for each connection, and
+    disconnected() follows:
     \list
     \li NamedPipe::ConnectionBroken, when the server closed before everything was sent that
         asyncWrite() had taken, or did not read until the deadline of NamedPipe::SendPending;
@@ -394,13 +397,17 @@ void NamedPipeClientConnection::asyncRead(const QVariant &cookie)
     \li NamedPipe::NotConnected: isConnected is \c false, for instance because connected() has not
         been emitted yet;
     \li NamedPipe::WriteQueueFull: the queue would grow beyond
-        NamedPipeClientManager::maximumPendingWriteBytes;
+        NamedPipeClientManager::maximumPendingWriteBytes; or too many messages have been sent that
+        messageSent() has not told yet, one for each 64 bytes of that property or 1024, because the
+        thread that it comes on does not return to its event loop;
     \li NamedPipe::MessageTooLarge: the message is larger than the system can carry, which is
         2147483647 bytes on Windows and 4294967294 on Linux.
     \endlist
 
     In the slots of disconnected() the result is \c false, too, without an error. Write in those of
     connected().
+
+    \a cookie is destroyed on the thread that is done with it, which may be a worker.
 
     The function never waits for the server.
 

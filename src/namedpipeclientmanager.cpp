@@ -175,8 +175,9 @@ void NamedPipeClientManager::setContinuouslyReadFromPipe(bool on)
     \property NamedPipeClientManager::freeThreadingEvents
     \brief whether signals are emitted on the worker threads.
 
-    The default is \c false: signals are emitted on the manager's thread. See \l {Threads} for both
-    ways. The property is read for the first connection, and for the first after stop().
+    The default is \c false: signals are emitted on the manager's thread. See
+    \l {NamedPipeClientManager#Threads}{Threads} for both ways. The property is read for the first
+    connection, and for the first after stop().
 
     \sa numThreadsIOCP
 */
@@ -233,8 +234,9 @@ void NamedPipeClientManager::setNumThreadsIOCP(int threads)
     \property NamedPipeClientManager::maximumMessageSize
     \brief the size of the largest message that a server may send, in bytes; 0 for no limit.
 
-    The default is 0: what the system can carry. The property is read for the first connection, and
-    for the first after stop(). A larger message closes the connection:
+    The default is 0: what the system can carry, see NamedPipeServer::maximumMessageSize. The
+    property is read for the first connection, and for the first after stop(). A larger message
+    closes the connection:
     NamedPipeClientConnection::errorOccurred() reports NamedPipe::MessageTooLarge.
 */
 qint64 NamedPipeClientManager::maximumMessageSize() const
@@ -274,7 +276,8 @@ void NamedPipeClientManager::setMaximumPendingReadBytes(qint64 bytes)
     The default is 67108864 (64 MiB). The property is read for the first connection, and for the
     first after stop(); it is 1 at least. When the limit is reached
     NamedPipeClientConnection::asyncWrite() refuses messages (NamedPipe::WriteQueueFull). A message
-    of any size is taken when nothing else is queued.
+    of any size is taken when nothing else is queued. The number of messages is limited as by
+    NamedPipeServer::maximumPendingWriteBytes.
 */
 qint64 NamedPipeClientManager::maximumPendingWriteBytes() const
 {
@@ -451,6 +454,9 @@ NamedPipeClientConnectionPtr NamedPipeClientManager::connectToServer(const QStri
     Calls \a prepare with the connection before anything happens with it, on the thread of the
     caller. It is the place to connect signals in free-threaded mode, or when this function is
     called on another thread than the manager's.
+
+    If \a prepare throws an exception, no connection is made, and the exception goes on to the
+    caller.
 */
 NamedPipeClientConnectionPtr NamedPipeClientManager::connectToServer(const QString &pipeName,
                                                                      const Preparation &prepare)

@@ -16,6 +16,7 @@
 #include <QtCore/qthread.h>
 
 #include <climits>
+#include <utility>
 
 using namespace QtNamedPipes;
 
@@ -90,7 +91,9 @@ static QEvent::Type leaveEvent()
     \li maximumPendingReadBytes: when so much is received and not yet delivered, the server stops
         reading from this client until half of it is delivered. The client feels that nobody reads.
     \li maximumPendingWriteBytes: when so much is queued, NamedPipeServerConnection::asyncWrite()
-        returns \c false, and clientErrorOccurred() reports NamedPipe::WriteQueueFull.
+        returns \c false, and clientErrorOccurred() reports NamedPipe::WriteQueueFull. It limits the
+        number of messages as well, those included that were sent and that clientMessageSent() has
+        not told yet.
     \li maximumMessageSize: a larger message closes the connection of the client that sent it.
     \endlist
 
@@ -119,6 +122,9 @@ static QEvent::Type leaveEvent()
          \li A 32-bit big-endian length before each message, as QDataStream writes a QByteArray
     \row \li Largest message sent
          \li 2147483647 bytes
+         \li 4294967294 bytes
+    \row \li Largest message received
+         \li What the other side can write at once, less than 4 GiB
          \li 4294967294 bytes
     \row \li maxConnections reached
          \li One more client connects and waits; the others get \c ERROR_PIPE_BUSY
@@ -166,12 +172,6 @@ static QEvent::Type leaveEvent()
 /*!
     \variable NamedPipeServer::WorldAccess
     \brief The same as NamedPipe::WorldAccess.
-*/
-
-/*!
-    \fn void NamedPipeServer::pipeNameChanged()
-
-    This signal is emitted when pipeName, and with it fullPipeName, has changed.
 */
 
 /*!
@@ -280,10 +280,12 @@ static QEvent::Type leaveEvent()
     \li NamedPipe::NotConnected, when NamedPipeServerConnection::asyncWrite() is called after the
         drop was seen.
     \endlist
-    Each refusal is reported. Only if 1024 of them wait to be delivered, further ones are not kept.
+    Each refusal is reported. Only if 1024 of them wait to be delivered, further ones are not kept;
+    and of a message that is refused in a slot of the last signals of a connection nothing may be
+    told.
 
-    All other errors end the connection. There is at most one of these for each connection, and it
-    comes right before clientDisconnected():
+    All other errors end the connection. There is at most one of these for each connection, and
+    clientDisconnected() follows:
     \list
     \li NamedPipe::ConnectionBroken, when the client closed before everything was sent that
         NamedPipeServerConnection::asyncWrite() had taken (messages of asyncBroadcast() do not
@@ -344,7 +346,10 @@ NamedPipeServer::NamedPipeServer(const QString &pipeName, QObject *parent) : Nam
     Stops the server and destroys it. No signal is emitted. Messages that are not sent yet are
     dropped, and so are events that are not delivered yet.
 
-    A server may be destroyed inside any slot that it has called.
+    A server may be destroyed inside any slot that it has called. For a slot that runs on a worker,
+    with freeThreadingEvents, this is so only while the server's own thread does nothing with the
+    server and has no event for it: as with every QObject, nothing protects the one thread from the
+    other.
 
     \sa stop(), stopWhenSent()
 */
@@ -375,9 +380,10 @@ void NamedPipeServerPrivate::set(T &property, const T &value, void (NamedPipeSer
     Give the last part only: \c {Name}, not \c {\\.\pipe\Name}. The default is an empty name, with
     which start() fails (NamedPipe::NameMissing).
 
-    A name cannot contain \c {\}, \c {/} or a control character, and cannot begin or end with a
-    dot or a space. On Windows it has at most 247 characters. On Linux the path of the socket has
-    at most 107 bytes. With a name that breaks these rules start() fails (NamedPipe::NameInvalid).
+    A name is valid Unicode text without \c {\}, \c {/} and control characters. It cannot begin or
+    end with a dot or a space, where a space is any white space of Unicode. On Windows it has at most
+    247 characters. On Linux the path of the socket has at most 107 bytes. With a name that breaks
+    these rules start() fails (NamedPipe::NameInvalid).
 
     \sa fullPipeName
 */
@@ -388,7 +394,11 @@ QString NamedPipeServer::pipeName() const
 
 void NamedPipeServer::setPipeName(const QString &name)
 {
+    const bool isMoved = !d->hub() && name != d->pipeName;
+    const QPointer<NamedPipeServer> alive(this);
     d->set(d->pipeName, name, &NamedPipeServer::pipeNameChanged);
+    if (alive && isMoved)
+        Q_EMIT fullPipeNameChanged();
 }
 
 /*!
@@ -427,8 +437,8 @@ void NamedPipeServer::setContinuouslyReadFromPipe(bool on)
     \property NamedPipeServer::freeThreadingEvents
     \brief whether signals are emitted on the worker threads.
 
-    The default is \c false: signals are emitted on the server's thread. See \l {Threads} for both
-    ways. The property is read by start().
+    The default is \c false: signals are emitted on the server's thread. See
+    \l {NamedPipeServer#Threads}{Threads} for both ways. The property is read by start().
 
     \sa numThreadsIOCP
 */
@@ -530,8 +540,8 @@ void NamedPipeServer::setMaxConnections(int connections)
     \property NamedPipeServer::maximumMessageSize
     \brief the size of the largest message that a client may send, in bytes; 0 for no limit.
 
-    The default is 0: what the system can carry, which is 4294967294 bytes on Linux. The property is
-    read by start().
+    The default is 0: what the system can carry, which is 4294967294 bytes on Linux, and on Windows
+    what a client can write at once, less than 4 GiB. The property is read by start().
 
     A larger message closes the connection: clientErrorOccurred() reports
     NamedPipe::MessageTooLarge, and clientDisconnected() follows. Messages before it are delivered.
@@ -581,7 +591,9 @@ void NamedPipeServer::setMaximumPendingReadBytes(qint64 bytes)
 
     NamedPipeServerConnection::asyncWrite() refuses a message that would go beyond the limit. When
     nothing is queued it takes a message of any size. The number of queued messages is limited, too,
-    to one for each 64 bytes of the limit or thereabouts.
+    to one for each 64 bytes of the limit or thereabouts. As many, and 1024 at least, may have been
+    sent without clientMessageSent() having told of them: when something is connected to it, a thread
+    that writes for long without returning to its event loop is refused in the end.
 
     \sa NamedPipeServerConnection::bytesToWrite
 */
@@ -650,6 +662,10 @@ void NamedPipeServer::setSecurityDescriptor(const QString &sddl)
     It is \c false from the beginning of stop(), also in the slots that stop() calls. It may be read
     on any thread.
 
+    The notifier signal comes on the server's thread in both ways of delivery: at the end of a start()
+    that works, before the function returns, and at the end of stop(), right before stopped(). For a
+    start() that fails there is none.
+
     \sa start(), stop()
 */
 bool NamedPipeServer::isRunning() const
@@ -664,14 +680,14 @@ bool NamedPipeServer::isRunning() const
     The socket of the pipe \c Name is \c {QDir::tempPath()/Name}. A QLocalSocket takes either this
     text or pipeName. It is empty if pipeName is.
 
-    It is made from pipeName as that is now, which is not where the server is if pipeName was
-    changed after start().
+    It is made from pipeName. From start() to the end of stop() it is the place where the server is,
+    also when pipeName has been changed meanwhile; it follows this change at the end of stop().
 
     \sa pipeName
 */
 QString NamedPipeServer::fullPipeName() const
 {
-    const QString &name = isRunning() ? d->servedName : d->pipeName;
+    const QString &name = d->hub() ? d->servedName : d->pipeName;
     return name.isEmpty() ? QString() : platformPipePath(name);
 }
 
@@ -928,7 +944,10 @@ void NamedPipeServer::stop()
         return; // a slot has deleted the server
     d->setHub(nullptr);
     const QPointer<NamedPipeServer> alive(this);
-    Q_EMIT runningChanged();
+    if (d->pipeName != d->servedName)
+        Q_EMIT fullPipeNameChanged();
+    if (alive)
+        Q_EMIT runningChanged();
     if (alive)
         Q_EMIT stopped();
 }
@@ -964,7 +983,8 @@ bool NamedPipeServer::stopWhenSent(int msecs)
 
 /*!
     Sends \a data as one message to every client that is connected at this moment, and returns how
-    many these are. clientMessageSent() with \a cookie is emitted for each of them.
+    many these are, 0 if the server does not run. clientMessageSent() with \a cookie is emitted for
+    each of them.
 
     The function returns at once. The bytes are shared, not copied for each client. A client that
     leaves before it has the message is no error. For a client whose queue is full

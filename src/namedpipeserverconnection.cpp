@@ -5,6 +5,8 @@
 
 #include "namedpipeserver_p.h"
 
+#include <utility>
+
 /*!
     \class NamedPipeServerConnection
     \inmodule QtNamedPipes
@@ -264,12 +266,15 @@ void NamedPipeServerConnection::asyncRead(const QVariant &cookie)
     \list
     \li NamedPipe::NotConnected: isConnected is \c false;
     \li NamedPipe::WriteQueueFull: the queue would grow beyond
-        NamedPipeServer::maximumPendingWriteBytes;
+        NamedPipeServer::maximumPendingWriteBytes; or too many messages have been sent that
+        NamedPipeServer::clientMessageSent() has not told yet, one for each 64 bytes of that property
+        or 1024, because the thread that it comes on does not return to its event loop;
     \li NamedPipe::MessageTooLarge: the message is larger than the system can carry, which is
         2147483647 bytes on Windows and 4294967294 on Linux.
     \endlist
 
-    The function never waits for the client.
+    The function never waits for the client. \a cookie is destroyed on the thread that is done with
+    it, which may be a worker.
 
     \sa bytesToWrite, NamedPipeServer::asyncBroadcast()
 */

@@ -25,7 +25,8 @@ function(qtnamedpipes_add_test)
         target_compile_options(${arg_NAME} PRIVATE -Wno-conversion) # what QTRY_VERIFY() of a newer Qt does
     endif()
     set_target_properties(${arg_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${TESTS_BINARY_DIR}")
-    target_compile_definitions(${arg_NAME} PRIVATE TESTS_BINARY_DIR="${TESTS_BINARY_DIR}")
+    # Where the helper programs are, too; with Visual Studio one folder down, named after the configuration.
+    target_compile_definitions(${arg_NAME} PRIVATE TESTS_BINARY_DIR="$<TARGET_FILE_DIR:${arg_NAME}>")
     target_link_libraries(${arg_NAME} PRIVATE
         $<IF:$<BOOL:${arg_INTERNALS}>,QtNamedPipesInternals,QtNamedPipes::QtNamedPipes>
         ${arg_LIBRARIES} Qt6::Test Qt6::Core

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <thread>
+#include <utility>
 
 void onInterrupt(std::function<void()> handler)
 {

@@ -5,14 +5,19 @@
 
 #include <windows.h>
 
+#include <utility>
+
 static std::function<void()> interruptHandler;
 
 void onInterrupt(std::function<void()> handler)
 {
     interruptHandler = std::move(handler);
     SetConsoleCtrlHandler(
-            [](DWORD) -> BOOL { // on a thread that Windows makes for it
+            [](DWORD event) -> BOOL { // on a thread that Windows makes for it
                 interruptHandler();
+                // The end of a closed console's program, unless it ends by itself.
+                if (event != CTRL_C_EVENT && event != CTRL_BREAK_EVENT)
+                    Sleep(INFINITE);
                 return TRUE;
             },
             TRUE);

@@ -25,6 +25,8 @@
 #include <QtWidgets/qsplitter.h>
 #include <QtWidgets/qstatusbar.h>
 
+#include <algorithm>
+
 static constexpr int RefreshMilliseconds = 500;
 static constexpr int TapMilliseconds = 100;
 static constexpr double MB = 1e6;
@@ -226,6 +228,7 @@ void MonitorWindow::connectMessages()
     m_echoes = m_serverPanel->echoes();
     if (!m_server.freeThreadingEvents()) {
         // Marshalled: with a context object, on its thread. The models may be used.
+        //! [marshalled]
         m_messages = connect(&m_server, &NamedPipeServer::clientMessageReceived, this,
                              [this](const NamedPipeServerConnectionPtr &client, const QVariant &,
                                     const QByteArray &message) {
@@ -233,11 +236,13 @@ void MonitorWindow::connectMessages()
                                  if (m_echoes && client->asyncWrite(message))
                                      m_log->addMessage(MessageLog::Out, client->id(), message);
                              });
+        //! [marshalled]
         m_tapTimer.stop();
         return;
     }
     // Free-threaded: without a context object, on the worker. Only what is thread-safe may be used;
     // the tap takes a sample over to this thread.
+    //! [free-threaded]
     m_messages = connect(&m_server, &NamedPipeServer::clientMessageReceived,
                          [this](const NamedPipeServerConnectionPtr &client, const QVariant &,
                                 const QByteArray &message) {
@@ -245,6 +250,7 @@ void MonitorWindow::connectMessages()
                              if (m_echoes && client->asyncWrite(message))
                                  m_tap.offer(false, client->id(), message);
                          });
+    //! [free-threaded]
     m_tapTimer.start(TapMilliseconds);
 }
 

@@ -5,6 +5,10 @@
 
 #include <QtCore/QDebug>
 
+//! [version]
+static_assert(QTNAMEDPIPES_VERSION >= QTNAMEDPIPES_VERSION_CHECK(1, 0, 0), "too old");
+//! [version]
+
 void answerOnWorkers(NamedPipeServer &server)
 {
     //! [free-threaded]

@@ -44,7 +44,7 @@ class QTNAMEDPIPES_EXPORT NamedPipeServer : public QObject
     Q_PROPERTY(QString securityDescriptor READ securityDescriptor WRITE setSecurityDescriptor NOTIFY
                        securityDescriptorChanged)
     Q_PROPERTY(bool isRunning READ isRunning NOTIFY runningChanged)
-    Q_PROPERTY(QString fullPipeName READ fullPipeName NOTIFY pipeNameChanged)
+    Q_PROPERTY(QString fullPipeName READ fullPipeName NOTIFY fullPipeNameChanged)
 
 public:
     using AccessOption = NamedPipe::AccessOption;
@@ -139,6 +139,7 @@ Q_SIGNALS:
     void accessOptionsChanged();
     void securityDescriptorChanged();
     void runningChanged();
+    void fullPipeNameChanged();
 
 protected:
     bool event(QEvent *event) override;

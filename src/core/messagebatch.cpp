@@ -5,6 +5,9 @@
 
 #include "core/spares.h"
 
+#include <cstddef>
+#include <utility>
+
 namespace QtNamedPipes {
 
 // What lies idle: some blocks of the usual size, one or two of the largest.

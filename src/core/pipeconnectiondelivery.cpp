@@ -11,6 +11,7 @@
 #include <QtCore/qscopeguard.h>
 
 #include <climits>
+#include <cstddef>
 #include <cstring>
 #include <exception>
 #include <utility>

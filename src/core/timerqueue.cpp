@@ -3,6 +3,8 @@
 
 #include "core/timerqueue.h"
 
+#include <utility>
+
 namespace QtNamedPipes {
 
 bool TimerQueue::add(Clock::time_point when, std::shared_ptr<EngineTask> task)

@@ -7,6 +7,8 @@
 #include "iocp/iocpengine.h"
 #include "iocp/winerror.h"
 
+#include <utility>
+
 namespace QtNamedPipes {
 
 // Some six seconds.

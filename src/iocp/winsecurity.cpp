@@ -8,6 +8,7 @@
 
 #include <sddl.h>
 
+#include <cstddef>
 #include <type_traits>
 #include <vector>
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Tests the library as somebody else gets it, shared and static: builds it, installs it, packs it, and then builds and
-# runs a program (consumer/) against the result in every way that the README names.
+# runs a program (consumer/) against the result in every way that the README names; and the examples, copied out of here.
+# symbols-linux.txt has the names that the shared library exports on Linux.
 #
 # usage: tests/packaging/run.sh [--windows] [--help]
 #
@@ -17,7 +18,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../tools/setup.sh"
 
 usage() {
-    sed -n '5,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '5,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 }
 
 system=native
@@ -92,12 +93,12 @@ run() {
 }
 
 configure() {
-    cmake -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS="$shared" "${cross[@]}" "$@"
+    cmake -G Ninja -DCMAKE_BUILD_TYPE=Release "${cross[@]}" "$@"
 }
 
 # To one folder, and from there to another: nothing may depend on where it was installed.
 build_and_install() {
-    configure -S "$source_dir" -B "$build" -DCMAKE_INSTALL_PREFIX=/usr \
+    configure -S "$source_dir" -B "$build" -DCMAKE_INSTALL_PREFIX=/usr -DBUILD_SHARED_LIBS="$shared" \
         -DQTNAMEDPIPES_BUILD_TESTS=OFF -DQTNAMEDPIPES_BUILD_DEMOS=OFF
     cmake --build "$build" --parallel "$(nproc)"
     cmake --install "$build" --prefix "$tree-first"
@@ -121,6 +122,30 @@ check_exports() {
     grep -q '^NamedPipeServer::start()$' <<<"$exported"
     if grep -Ev "^($about)?((${classes%|})(::|$)|(std|QMetaType)\b)" <<<"$exported"; then
         echo "the library exports what is not public"
+        return 1
+    fi
+}
+
+# The name that programs ask for when they start; it changes with the major version.
+check_soname() {
+    local major
+    major=$(sed -n 's/^    VERSION \([0-9]*\)\.[0-9.]*$/\1/p' "$source_dir/CMakeLists.txt")
+    readelf -d "$libdir/libQtNamedPipes.so" | grep -F "Library soname: [libQtNamedPipes.so.$major]"
+}
+
+# Programs that are built need each name that was ever exported. Inline functions are left out: which of them is in the
+# library is up to the compiler.
+check_symbols() {
+    local list=$source_dir/tests/packaging/symbols-linux.txt now=$work/$kind/symbols-linux.txt gone new
+    nm -DC --defined-only "$libdir/libQtNamedPipes.so" | sed -n 's/^[0-9a-f]* [TDBRV] //p' |
+        grep -E '^((vtable|typeinfo|typeinfo name) for )?NamedPipe' | LC_ALL=C sort -u >"$now"
+    gone=$(grep -v '^#' "$list" | LC_ALL=C comm -23 - "$now")
+    new=$(grep -v '^#' "$list" | LC_ALL=C comm -13 - "$now")
+    if [ -n "$gone" ]; then
+        printf 'gone, so that programs no longer run:\n%s\n' "$gone"
+        return 1
+    elif [ -n "$new" ]; then
+        printf 'new; add these lines, in their place, to %s:\n%s\n' "$list" "$new"
         return 1
     fi
 }
@@ -176,6 +201,52 @@ consume_installed() {
     consume "$1" CONSUMER_USES=find_package CMAKE_PREFIX_PATH="$2" CMAKE_FIND_ROOT_PATH="$2"
 }
 
+# As a part of a project that does not say which kind of library it wants, and installs it with its own things. That
+# project's BUILD_SHARED_LIBS stays unset, and the library is static.
+consume_subproject() {
+    local dir=$work/$kind/add_subdirectory
+    consume add_subdirectory CMAKE_BUILD_TYPE=Debug CONSUMER_USES=add_subdirectory \
+        CONSUMER_LIBRARY_SOURCE="$source_dir" QTNAMEDPIPES_INSTALL=ON
+    ! grep BUILD_SHARED_LIBS "$dir/CMakeCache.txt" || return 1
+    cmake --install "$dir" --prefix "$dir-installed"
+    find "$dir-installed" -name libQtNamedPipes.a | grep .
+    consume_installed consumer-subproject "$dir-installed"
+}
+
+# build_example NAME: as the project that it is, outside of here and against what is installed.
+build_example() {
+    local dir=$work/$kind/examples/$1
+    mkdir -p "$(dirname "$dir")"
+    cp -R "$source_dir/demo/examples/$1" "$dir"
+    configure -S "$dir" -B "$dir/build" -DCMAKE_PREFIX_PATH="$tree" -DCMAKE_FIND_ROOT_PATH="$tree"
+    cmake --build "$dir/build" --parallel "$(nproc)"
+}
+
+has_widgets() {
+    local core
+    core=$(sed -n 's/^Qt6Core_DIR:PATH=//p' "$build/CMakeCache.txt")
+    [ -d "$(dirname "$core")/Qt6Widgets" ]
+}
+
+# The client may be first and then finds no server: it is started again.
+run_hello() {
+    local dir=$work/$kind/examples/01-hello/build name=qtnamedpipes-hello-$$ server tries
+    if [ "$system" = windows ] && [ "$shared" = ON ]; then
+        cp "$tree/bin/libQtNamedPipes.dll" "$dir"
+    fi
+    run "$dir/example-hello-server$exe" "$name" &
+    server=$!
+    for ((tries = 0; tries < 100; tries++)); do
+        if run "$dir/example-hello-client$exe" "$name"; then
+            wait $server
+            return
+        fi
+        sleep 0.2
+    done
+    kill $server
+    return 1
+}
+
 # pack GENERATOR: into packages-GENERATOR
 pack() {
     cpack -G "$1" --config "$build/CPackConfig.cmake" -B "$work/$kind/packages-$1"
@@ -196,6 +267,8 @@ consume_deb() {
         dpkg-deb --info "$package"
         dpkg-deb --contents "$package"
         dpkg-deb --extract "$package" "$dir/root"
+        dpkg-deb --field "$package" Maintainer | grep -E '^[^<]+ <[^@ ]+@[^@ ]+>$'
+        grep '^License: MIT$' "$dir/root/usr/share/doc/$(dpkg-deb --field "$package" Package)/copyright"
     done
     development=$(echo "$dir"/libqtnamedpipes-dev_*.deb)
     dpkg-deb --field "$development" Depends | grep -F 'qt6-base-dev (>= '
@@ -205,6 +278,7 @@ consume_deb() {
         # shellcheck disable=SC2016 # for dpkg-deb
         dpkg-deb --field "$development" Depends |
             grep -F "$(dpkg-deb --show --showformat '${Package} (= ${Version})' "$runtime")"
+        dpkg-deb --info "$runtime" shlibs | grep '(>= '
         dpkg-deb --contents "$runtime" | grep '/libQtNamedPipes\.so\.[0-9.]* -> '
         ! dpkg-deb --contents "$runtime" | grep -E '/include/|\.cmake$|\.pc$|\.so( |$)' || return 1
     fi
@@ -240,14 +314,28 @@ for kind in shared static; do
     libdir=$(find "$tree" -name pkgconfig -printf '%h' 2>/dev/null || true)
     if [ $kind = shared ]; then
         check "$kind: exports the public classes only" check_exports
+        if [ "$system" = native ]; then
+            check "$kind: the name of the library" check_soname
+            check "$kind: no exported name has gone" check_symbols
+        fi
         check "$kind: each header alone" check_headers
+        for example in "$source_dir"/demo/examples/*/; do
+            example=$(basename "$example")
+            if [ "$example" != 03-chat ] || has_widgets; then
+                check "$kind: example $example" build_example "$example"
+            fi
+        done
+        check "$kind: example 01-hello says hello" run_hello
     fi
     check "$kind: find_package" consume_installed consumer "$tree"
     check "$kind: pkg-config" consume_pkg_config
-    check "$kind: add_subdirectory" consume add_subdirectory \
-        CONSUMER_USES=add_subdirectory CONSUMER_LIBRARY_SOURCE="$source_dir"
-    check "$kind: FetchContent" consume FetchContent \
-        CONSUMER_USES=FetchContent FETCHCONTENT_SOURCE_DIR_QTNAMEDPIPES="$source_dir"
+    # Each builds the library once more: Debug, which is quicker. Both ways are the same one inside CMake.
+    if [ $kind = shared ]; then
+        check "$kind: FetchContent" consume FetchContent CMAKE_BUILD_TYPE=Debug BUILD_SHARED_LIBS=ON \
+            CONSUMER_USES=FetchContent FETCHCONTENT_SOURCE_DIR_QTNAMEDPIPES="$source_dir"
+    else
+        check "$kind: add_subdirectory that says nothing, and installs" consume_subproject
+    fi
     if [ "$system" = windows ]; then
         check "$kind: ZIP, and find_package" consume_archive ZIP zip
     else
@@ -255,6 +343,9 @@ for kind in shared static; do
         check "$kind: Debian packages, and find_package" consume_deb
     fi
 done
+if [ "$system" = native ]; then
+    check "the README, word for word" "$source_dir/tests/packaging/newcomer.sh" "$work/newcomer"
+fi
 
 echo
 echo "$((SECONDS - began)) s"

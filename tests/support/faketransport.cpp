@@ -5,6 +5,7 @@
 
 #include <QtTest/qtestcase.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 

@@ -8,6 +8,7 @@
 #include <QtCore/qendian.h>
 #include <QtCore/qfile.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <thread>

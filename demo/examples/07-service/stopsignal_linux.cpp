@@ -14,12 +14,12 @@ StopSignal::StopSignal()
 {
     // The signals are not handled but read, like anything else that an event loop waits for: a
     // signal handler could do next to nothing.
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr); // inherited by every thread made later
-    m_descriptor = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    sigset_t stopSignals;
+    sigemptyset(&stopSignals);
+    sigaddset(&stopSignals, SIGINT);
+    sigaddset(&stopSignals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &stopSignals, nullptr); // inherited by every thread made later
+    m_descriptor = ::signalfd(-1, &stopSignals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (m_descriptor < 0)
         qFatal("signalfd() failed");
     auto *notifier = new QSocketNotifier(m_descriptor, QSocketNotifier::Read, &m_context);

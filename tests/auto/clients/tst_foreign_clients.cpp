@@ -8,7 +8,10 @@
 #include <QtCore/qfile.h>
 #include <QtCore/qhash.h>
 #include <QtCore/qprocess.h>
+#include <QtCore/qregularexpression.h>
+#include <QtCore/qscopeguard.h>
 #include <QtCore/qstandardpaths.h>
+#include <QtCore/qtemporarydir.h>
 #include <QtCore/qversionnumber.h>
 #include <QtNetwork/qlocalserver.h>
 #include <QtNetwork/qlocalsocket.h>
@@ -20,17 +23,19 @@
 
 using namespace Qt::StringLiterals;
 
-/// One of the programs of demo/clients. It ends with this object, however the test goes.
+/// A program in another language, for instance one of demo/clients. It ends with this object,
+/// however the test goes.
 class ForeignClient
 {
 public:
-    ForeignClient(const QString &interpreter, const QString &script, const QString &pipe,
-                  const QStringList &arguments)
+    ForeignClient(const QString &interpreter, const QStringList &arguments,
+                  const QString &folder = {})
     {
         QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
         environment.insert(u"PYTHONDONTWRITEBYTECODE"_s, u"1"_s); // the sources stay as they are
         m_process.setProcessEnvironment(environment);
-        m_process.start(interpreter, QStringList { script, u"--pipe"_s, pipe } + arguments);
+        m_process.setWorkingDirectory(folder);
+        m_process.start(interpreter, arguments);
     }
     ~ForeignClient()
     {
@@ -130,6 +135,8 @@ private Q_SLOTS:
     void framesAreDecodedHoweverTheyCome();
     void frameCutByTheEndIsReported_data();
     void frameCutByTheEndIsReported();
+    void codeOfTheDocumentationRuns_data();
+    void codeOfTheDocumentationRuns();
 
 private:
     struct Language
@@ -193,8 +200,8 @@ private:
     static std::unique_ptr<ForeignClient> startClient(int language, const QString &pipe,
                                                       const QStringList &arguments)
     {
-        return std::make_unique<ForeignClient>(interpreter(language), known()[language].script,
-                                               pipe, arguments);
+        const QStringList all { known()[language].script, u"--pipe"_s, pipe };
+        return std::make_unique<ForeignClient>(interpreter(language), all + arguments);
     }
     static void answerEverything(TestServer &ts)
     {
@@ -487,6 +494,51 @@ void tst_ForeignClients::frameCutByTheEndIsReported()
     const auto client = startClient(language, server.name(), { u"--listen"_s, u"1"_s });
     QCOMPARE(client->exitCode(), 1);
     QVERIFY2(client->errors().contains("in the middle of a message"), client->errors());
+}
+
+void tst_ForeignClients::codeOfTheDocumentationRuns_data()
+{
+    QTest::addColumn<int>("language");
+    QTest::addColumn<QString>("page");
+    QTest::addColumn<QString>("folder"); // where the modules are that it uses
+    QTest::addColumn<QByteArray>("output");
+    QTest::newRow("wire format") << 0 << u"docs/wire-format.md"_s << QString() << "b'hello'\n"_ba;
+    QTest::newRow("python") << 0 << u"demo/clients/README.md"_s << u"python"_s << "b'hello'\n"_ba;
+    QTest::newRow("node") << 1 << u"demo/clients/README.md"_s << u"node"_s
+                          << "<Buffer 68 65 6c 6c 6f>\n"_ba;
+}
+
+/// The pages have a program each, which says hello to an echo server.
+void tst_ForeignClients::codeOfTheDocumentationRuns()
+{
+    FETCH_LANGUAGE();
+    QFETCH(QString, page);
+    QFETCH(QString, folder);
+    QFETCH(QByteArray, output);
+    QFile file(u"" SOURCE_DIR "/"_s + page);
+    QVERIFY2(file.open(QFile::ReadOnly | QFile::Text), qPrintable(page));
+    const QRegularExpression block(language == 0 ? u"^```python\n(.*?)^```$"_s
+                                                 : u"^```js\n(.*?)^```$"_s,
+                                   QRegularExpression::MultilineOption
+                                           | QRegularExpression::DotMatchesEverythingOption);
+    const auto match = block.match(QString::fromUtf8(file.readAll()));
+    QVERIFY2(match.hasMatch(), qPrintable(page));
+
+    // Their server is called "echo": in a folder of its own.
+    const QTemporaryDir temporary;
+    const QByteArray before = qgetenv("TMPDIR");
+    const auto restore = qScopeGuard(
+            [&before] { before.isNull() ? qunsetenv("TMPDIR") : qputenv("TMPDIR", before); });
+    QVERIFY(qputenv("TMPDIR", temporary.path().toUtf8()));
+    TestServer ts;
+    ts.server.setPipeName(u"echo"_s);
+    answerEverything(ts);
+    QVERIFY2(ts.start(), qPrintable(ts.server.errorString()));
+    ForeignClient client(interpreter(language),
+                         { language == 0 ? u"-c"_s : u"-e"_s, match.captured(1) },
+                         u"" CLIENTS_DIR "/"_s + folder);
+    QVERIFY2(client.exitCode() == 0, client.errors());
+    QCOMPARE(client.output(), output);
 }
 
 QTEST_GUILESS_MAIN(tst_ForeignClients)

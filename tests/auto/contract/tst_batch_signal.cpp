@@ -10,6 +10,7 @@
 #include <QtCore/qtimer.h>
 #include <QtTest/QtTest>
 
+#include <algorithm>
 #include <mutex>
 #include <optional>
 #include <thread>

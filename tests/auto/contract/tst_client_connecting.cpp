@@ -15,6 +15,7 @@
 #include <QtCore/qthread.h>
 #include <QtTest/QtTest>
 
+#include <algorithm>
 #include <atomic>
 
 using namespace Qt::StringLiterals;

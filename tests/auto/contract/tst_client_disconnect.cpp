@@ -10,6 +10,7 @@
 #include <QtCore/qelapsedtimer.h>
 #include <QtTest/QtTest>
 
+#include <algorithm>
 #include <atomic>
 
 using namespace Qt::StringLiterals;

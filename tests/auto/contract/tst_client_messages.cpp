@@ -11,6 +11,7 @@
 #include <QtCore/qendian.h>
 #include <QtTest/QtTest>
 
+#include <algorithm>
 #include <atomic>
 
 using namespace Qt::StringLiterals;
@@ -50,6 +51,7 @@ private Q_SLOTS:
     void busyEventLoopPausesReading();
     void fullQueueRefusesWrites_data();
     void fullQueueRefusesWrites();
+    void sentMessagesThatNobodyIsToldOfAreLimited();
     void writeReturnsAtOnce();
     void bytesToWriteCountsWhatIsQueued();
     void receivedDataMayBeKept();
@@ -570,6 +572,27 @@ void tst_ClientMessages::fullQueueRefusesWrites()
     QVERIFY(link.client.recorder.waitFor(ClientEvent::Sent, accepted));
     QVERIFY(link.connection->asyncWrite("room again"_ba, accepted));
     QCOMPARE(link.peer.receiveMessage(), "room again"_ba);
+    QCOMPARE(link.client.recorder.count(ClientEvent::NotSent), 0);
+}
+
+void tst_ClientMessages::sentMessagesThatNobodyIsToldOfAreLimited()
+{
+    RawLink link;
+    link.client.manager.setMaximumPendingWriteBytes(64 * 1024); // one for each 64 bytes: 1024
+    QVERIFY(link.open());
+    int accepted = 0; // without an event loop, so that nothing can be told
+    while (accepted < 2000 && link.connection->asyncWrite("x"_ba, accepted)) {
+        ++accepted;
+        QCOMPARE(link.peer.receiveMessage(), "x"_ba);
+        QVERIFY(waitWithoutEvents([&] { return link.connection->bytesToWrite() == 0; }));
+    }
+    QVERIFY2(accepted >= 1000 && accepted < 1100, qPrintable(QString::number(accepted)));
+    QVERIFY(link.client.recorder.waitFor(ClientEvent::Error));
+    QCOMPARE(link.client.recorder.errors(), QList { NamedPipe::WriteQueueFull });
+    QVERIFY(link.client.recorder.texts().constFirst().contains(u"nobody has been told"_s));
+    QVERIFY(link.client.recorder.waitFor(ClientEvent::Sent, accepted)); // now they are
+    QVERIFY(link.connection->asyncWrite("y"_ba, accepted));
+    QCOMPARE(link.peer.receiveMessage(), "y"_ba);
     QCOMPARE(link.client.recorder.count(ClientEvent::NotSent), 0);
 }
 

@@ -9,6 +9,8 @@
 #include <QtCore/qmetaobject.h>
 #include <QtTest/QtTest>
 
+#include <limits>
+
 using namespace Qt::StringLiterals;
 
 class tst_ClientProperties : public QObject

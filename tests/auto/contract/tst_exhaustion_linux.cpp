@@ -11,6 +11,7 @@
 #include <QtCore/qdir.h>
 #include <QtTest/QtTest>
 
+#include <algorithm>
 #include <ctime>
 
 #include <fcntl.h>

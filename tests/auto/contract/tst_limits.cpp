@@ -9,6 +9,7 @@
 
 #include <QtTest/QtTest>
 
+#include <algorithm>
 #include <atomic>
 
 using namespace Qt::StringLiterals;
@@ -29,6 +30,7 @@ private Q_SLOTS:
     void fullWriteQueueRefusesThenDrains_data();
     void fullWriteQueueRefusesThenDrains();
     void messageLargerThanTheWriteLimitIsAcceptedWhenNothingIsQueued();
+    void sentMessagesThatNobodyIsToldOfAreLimited();
     void furtherClientsWaitAtMaxConnections();
     void oneConnectionAtATimeServesManyClients();
     void manyClientsAtOnceAreAllServed_data();
@@ -257,6 +259,33 @@ void tst_Limits::messageLargerThanTheWriteLimitIsAcceptedWhenNothingIsQueued()
         QCOMPARE(peer.receiveMessage(), payload(2'000'000));
         QVERIFY(ts.recorder.waitFor(ServerEvent::Sent, round));
     }
+}
+
+void tst_Limits::sentMessagesThatNobodyIsToldOfAreLimited()
+{
+    TestServer ts;
+    ts.server.setMaximumPendingWriteBytes(64 * 1024); // one for each 64 bytes: 1024
+    QVERIFY(ts.start());
+    RawPeer peer = ts.connectPeer();
+    const NamedPipeServerConnectionPtr connection = ts.connection();
+    int accepted = 0; // without an event loop, so that nothing can be told
+    while (accepted < 2000 && connection->asyncWrite("x"_ba, accepted)) {
+        ++accepted;
+        QCOMPARE(peer.receiveMessage(), "x"_ba);
+        QVERIFY(waitWithoutEvents([&] { return connection->bytesToWrite() == 0; }));
+    }
+    QVERIFY2(accepted >= 1000 && accepted < 1100, qPrintable(QString::number(accepted)));
+    QVERIFY(ts.recorder.waitFor(ServerEvent::ClientError));
+    for (const ServerEvent &event : ts.recorder.events()) {
+        if (event.kind != ServerEvent::ClientError)
+            continue;
+        QCOMPARE(event.error, NamedPipe::WriteQueueFull);
+        QVERIFY2(event.text.contains(u"nobody has been told"_s), qPrintable(event.text));
+    }
+
+    QVERIFY(ts.recorder.waitFor(ServerEvent::Sent, accepted)); // now they are
+    QVERIFY(connection->isConnected() && connection->asyncWrite("y"_ba, accepted));
+    QCOMPARE(peer.receiveMessage(), "y"_ba);
 }
 
 void tst_Limits::furtherClientsWaitAtMaxConnections()

@@ -6,6 +6,8 @@
 
 #include <QtTest/QtTest>
 
+#include <algorithm>
+
 using namespace Qt::StringLiterals;
 
 class tst_MessageSizes : public QObject

@@ -8,7 +8,10 @@
 
 #include <QtCore/qdir.h>
 #include <QtCore/qmetaobject.h>
+#include <QtCore/qpointer.h>
 #include <QtTest/QtTest>
+
+#include <limits>
 
 using namespace Qt::StringLiterals;
 
@@ -34,6 +37,10 @@ private Q_SLOTS:
     void startErrorIsSignalledOnceAndLater();
     void everyFailedStartIsReported();
     void fullPipeNameIsWhereClientsConnect();
+    void fullPipeNameFollowsTheNameWhileStopped();
+    void fullPipeNameStaysWhileRunning();
+    void failedStartMovesNothing();
+    void renamingSlotMayDeleteTheServer();
     void valuesSetWhileRunningWaitForTheNextStart();
     void typesTravelThroughQueuedConnectionsAndSpies();
 };
@@ -310,6 +317,91 @@ void tst_ServerProperties::fullPipeNameIsWhereClientsConnect()
 #else
     QCOMPARE(server.fullPipeName(), QDir::tempPath() + u"/Leaf"_s);
 #endif
+}
+
+void tst_ServerProperties::fullPipeNameFollowsTheNameWhileStopped()
+{
+    NamedPipeServer server;
+    QSignalSpy moved(&server, &NamedPipeServer::fullPipeNameChanged);
+    QString told;
+    connect(&server, &NamedPipeServer::fullPipeNameChanged, &server,
+            [&] { told = server.fullPipeName(); });
+    QCOMPARE(server.fullPipeName(), QString());
+    server.setPipeName(u"one"_s);
+    QCOMPARE(moved.size(), 1);
+    QVERIFY2(told.endsWith(u"one"_s), qPrintable(told));
+    server.setPipeName(u"one"_s); // nothing changed
+    QCOMPARE(moved.size(), 1);
+    server.setPipeName({});
+    QCOMPARE(moved.size(), 2);
+    QCOMPARE(told, QString());
+}
+
+void tst_ServerProperties::fullPipeNameStaysWhileRunning()
+{
+    QString duringStop;
+    TestServer ts;
+    const QString name = ts.name();
+    const QString served = ts.server.fullPipeName();
+    QSignalSpy moved(&ts.server, &NamedPipeServer::fullPipeNameChanged);
+    QSignalSpy renamed(&ts.server, &NamedPipeServer::pipeNameChanged);
+    QVERIFY(ts.start());
+    QCOMPARE(moved.size(), 0); // it is where it was said to be
+    ts.server.setPipeName(scratchName());
+    QCOMPARE(renamed.size(), 1);
+    QCOMPARE(moved.size(), 0);
+    QCOMPARE(ts.server.fullPipeName(), served);
+
+    ts.recorder.onDisconnected() = [&](const NamedPipeServerConnectionPtr &) {
+        duringStop = ts.server.fullPipeName();
+    };
+    RawPeer peer;
+    QVERIFY(peer.connectTo(name));
+    QVERIFY(ts.recorder.waitFor(ServerEvent::Connected));
+    bool isToldBefore = false; // a slot of runningChanged() finds the new one
+    connect(&ts.server, &NamedPipeServer::runningChanged, &ts.server,
+            [&] { isToldBefore = moved.size() == 1; });
+    ts.server.stop();
+    QCOMPARE(duringStop, served); // the place is the server's until the end
+    QCOMPARE(moved.size(), 1);
+    QVERIFY(isToldBefore);
+    const QString next = ts.server.fullPipeName();
+    QVERIFY(next != served);
+    QVERIFY(ts.start());
+    QCOMPARE(ts.server.fullPipeName(), next);
+    ts.server.stop();
+    QCOMPARE(moved.size(), 1); // this time nobody has renamed it
+}
+
+void tst_ServerProperties::failedStartMovesNothing()
+{
+    TestServer other;
+    QVERIFY(other.start());
+    NamedPipeServer server(other.name());
+    QSignalSpy moved(&server, &NamedPipeServer::fullPipeNameChanged);
+    QSignalSpy running(&server, &NamedPipeServer::runningChanged);
+    QVERIFY(!server.start());
+    QCOMPARE(server.error(), NamedPipe::NameInUse);
+    QCOMPARE(server.fullPipeName(), other.server.fullPipeName());
+    QCOMPARE(moved.size(), 0);
+    QCOMPARE(running.size(), 0);
+}
+
+void tst_ServerProperties::renamingSlotMayDeleteTheServer()
+{
+    for (const bool isRunning : { false, true }) {
+        QPointer<NamedPipeServer> server = new NamedPipeServer(scratchName());
+        if (isRunning) {
+            QVERIFY(server->start());
+            server->setPipeName(scratchName());
+            connect(server, &NamedPipeServer::fullPipeNameChanged, [server] { delete server; });
+            server->stop();
+        } else {
+            connect(server, &NamedPipeServer::pipeNameChanged, [server] { delete server; });
+            server->setPipeName(scratchName());
+        }
+        QVERIFY(!server);
+    }
 }
 
 void tst_ServerProperties::valuesSetWhileRunningWaitForTheNextStart()

@@ -11,6 +11,8 @@
 #include <QtCore/qendian.h>
 #include <QtTest/QtTest>
 
+#include <algorithm>
+
 using namespace Qt::StringLiterals;
 
 /// The bytes on a Linux socket: a 32-bit big-endian length and the message. Nobody trusts the

@@ -4,13 +4,16 @@
 #include <QtNamedPipes/QtNamedPipes>
 
 #include <QtCore/qdir.h>
+#include <QtCore/qdiriterator.h>
 #include <QtCore/qfile.h>
+#include <QtCore/qmap.h>
 #include <QtCore/qmetaobject.h>
 #include <QtCore/qregularexpression.h>
 #include <QtCore/qversionnumber.h>
 #include <QtTest/QtTest>
 
 #include <algorithm>
+#include <functional>
 
 using namespace Qt::StringLiterals;
 
@@ -38,20 +41,58 @@ static QString unindented(const QString &code)
     return lines.join(u'\n').trimmed();
 }
 
-/// What stands between the markers in docs/snippets, by the names of file and marker.
+/// What stands between the markers in docs/snippets, and in the monitor, which has a page of its
+/// own, by the names of file and marker.
 static QMap<QString, QString> snippets()
 {
     QMap<QString, QString> all;
-    const QDir folder(u"" SOURCE_DIR "/docs/snippets"_s);
     static const QRegularExpression snippet(
             u"^ *//! \\[(.+)\\]\n(.*?)^ *//! \\[\\1\\]$"_s,
             QRegularExpression::MultilineOption | QRegularExpression::DotMatchesEverythingOption);
-    for (const QString &file : folder.entryList({ u"*.cpp"_s, u"*.h"_s }, QDir::Files)) {
-        auto matches = snippet.globalMatch(textOf(u"docs/snippets/"_s + file));
-        while (matches.hasNext()) {
-            const auto match = matches.next();
-            all.insert(file + u' ' + match.captured(1), unindented(match.captured(2)));
+    for (const QString &folder : { u"docs/snippets"_s, u"demo/monitor"_s }) {
+        const QDir dir(u"" SOURCE_DIR "/"_s + folder);
+        for (const QString &file : dir.entryList({ u"*.cpp"_s, u"*.h"_s }, QDir::Files)) {
+            auto matches = snippet.globalMatch(textOf(folder + u'/' + file));
+            while (matches.hasNext()) {
+                const auto match = matches.next();
+                all.insert(file + u' ' + match.captured(1), unindented(match.captured(2)));
+            }
         }
+    }
+    return all;
+}
+
+/// The pages in Markdown.
+static QStringList pages()
+{
+    const QDir root(u"" SOURCE_DIR ""_s);
+    QStringList all = root.entryList({ u"*.md"_s }, QDir::Files);
+    for (const QString &folder : { u"docs"_s, u"demo"_s, u"tests"_s }) {
+        QDirIterator files(root.filePath(folder), { u"*.md"_s }, QDir::Files,
+                           QDirIterator::Subdirectories);
+        while (files.hasNext())
+            all += root.relativeFilePath(files.next());
+    }
+    all.sort();
+    return all;
+}
+
+/// A block of code in Markdown.
+struct CodeBlock
+{
+    QString language;
+    QString text;
+};
+
+static QList<CodeBlock> codeBlocks(const QString &page)
+{
+    static const QRegularExpression block(u"^ *```(.*)\n((?:.*\n)*?) *```$"_s,
+                                          QRegularExpression::MultilineOption);
+    QList<CodeBlock> all;
+    auto matches = block.globalMatch(textOf(page));
+    while (matches.hasNext()) {
+        const auto match = matches.next();
+        all.append({ match.captured(1), unindented(match.captured(2)) });
     }
     return all;
 }
@@ -64,24 +105,24 @@ class tst_Documents : public QObject
 private Q_SLOTS:
     void codeIsCompiled_data();
     void codeIsCompiled();
+    void everyBlockOfCodeIsAccountedFor_data();
+    void everyBlockOfCodeIsAccountedFor();
     void everySnippetIsShown();
     void limitsAreTheDefaults_data();
     void limitsAreTheDefaults();
     void changelogHasItsForm();
+    void versionIsTheSameEverywhere();
 };
 
 void tst_Documents::codeIsCompiled_data()
 {
     QTest::addColumn<QString>("code");
-    static const QRegularExpression block(u"^```cpp\n(.*?)^```$"_s,
-                                          QRegularExpression::MultilineOption
-                                                  | QRegularExpression::DotMatchesEverythingOption);
-    for (const QString &page : { u"README.md"_s, u"docs/coming-from-qlocalsocket.md"_s,
-                                 u"docs/coming-from-twinbasic.md"_s }) {
-        auto matches = block.globalMatch(textOf(page));
-        QVERIFY2(matches.hasNext(), qPrintable(page));
-        for (int i = 1; matches.hasNext(); ++i)
-            QTest::addRow("%s, %d", qPrintable(page), i) << unindented(matches.next().captured(1));
+    for (const QString &page : pages()) {
+        int number = 0;
+        for (const CodeBlock &block : codeBlocks(page)) {
+            if (block.language == u"cpp")
+                QTest::addRow("%s, %d", qPrintable(page), ++number) << block.text;
+        }
     }
 }
 
@@ -91,6 +132,71 @@ void tst_Documents::codeIsCompiled()
     QFETCH(QString, code);
     const QStringList compiled = snippets().values();
     QVERIFY2(compiled.contains(code), qPrintable(code));
+}
+
+void tst_Documents::everyBlockOfCodeIsAccountedFor_data()
+{
+    QTest::addColumn<QString>("page");
+    for (const QString &page : pages()) {
+        if (!codeBlocks(page).isEmpty())
+            QTest::newRow(qPrintable(page)) << page;
+    }
+}
+
+/// C++ is compiled; for the rest this is the list of how it is tried, or why it is not. A block
+/// that is new has to get its place here.
+void tst_Documents::everyBlockOfCodeIsAccountedFor()
+{
+    static const char run[] = "run by tst_foreign_clients";
+    static const char newcomer[] = "run by tests/packaging/newcomer.sh";
+    static const char consumer[] = "part of tests/packaging/consumer, which has its own names";
+    static const char byHand[] = "commands that the tests themselves are started with";
+    static const char otherSystem[] = "for a shell of Windows: there is none here";
+    static const char noCompiler[] = "no compiler for it is at hand";
+    static const char bytes[] = "no code; tst_wire_linux and tst_message_framing check the format";
+    static const char elsewhere[] = "for systemd, of a program that is installed";
+    struct Known
+    {
+        QString page;
+        QString language;
+        int count;
+        const char *how;
+    };
+    static const QList<Known> known {
+        { u"CONTRIBUTING.md"_s, u"sh"_s, 1, "packs for a release; tests/packaging packs likewise" },
+        { u"README.md"_s, u"sh"_s, 2, byHand }, // the scripts; the clients
+        { u"README.md"_s, u"sh"_s, 3, newcomer },
+        { u"README.md"_s, u"cmake"_s, 1, newcomer },
+        { u"README.md"_s, u"cmake"_s, 2, consumer }, // FetchContent; the DLLs
+        { u"README.md"_s, u"sh"_s, 1, "cpack; tests/packaging calls it" },
+        { u"README.md"_s, u"bat"_s, 2, otherSystem },
+        { u"demo/clients/README.md"_s, u"sh"_s, 1, byHand },
+        { u"demo/clients/README.md"_s, u"python"_s, 1, run },
+        { u"demo/clients/README.md"_s, u"js"_s, 1, run },
+        { u"demo/examples/07-service/README.md"_s, u"sh"_s, 1, byHand },
+        { u"demo/examples/07-service/README.md"_s, u"ini"_s, 1, elsewhere },
+        { u"demo/examples/README.md"_s, u"sh"_s, 2, byHand },
+        { u"docs/coming-from-twinbasic.md"_s, u"vb"_s, 2, noCompiler },
+        { u"docs/performance.md"_s, u"sh"_s, 1, byHand },
+        { u"docs/wire-format.md"_s, QString(), 1, bytes },
+        { u"docs/wire-format.md"_s, u"python"_s, 1, run },
+        { u"tests/README.md"_s, u"sh"_s, 1, byHand },
+        { u"tests/benchmarks/README.md"_s, u"sh"_s, 1, byHand },
+    };
+    QFETCH(QString, page);
+    QMap<QString, int> expected;
+    for (const Known &entry : known) {
+        if (entry.page == page)
+            expected[entry.language] += entry.count;
+    }
+    QMap<QString, int> found;
+    for (const CodeBlock &block : codeBlocks(page)) {
+        if (block.language != u"cpp")
+            ++found[block.language];
+    }
+    QCOMPARE(found, expected);
+    // Nothing that looks like a block has escaped.
+    QCOMPARE(textOf(page).count(u"```"_s), 2 * codeBlocks(page).size());
 }
 
 /// A snippet that no page shows is dead; a page that wants one that is not there, wrong.
@@ -157,7 +263,8 @@ void tst_Documents::limitsAreTheDefaults()
 /// https://keepachangelog.com/en/1.1.0/
 void tst_Documents::changelogHasItsForm()
 {
-    const QStringList lines = textOf(u"CHANGELOG.md"_s).split(u'\n');
+    const QString text = textOf(u"CHANGELOG.md"_s);
+    const QStringList lines = text.split(u'\n');
     QCOMPARE(lines.constFirst(), u"# Changelog"_s);
     static const QRegularExpression version(
             u"^## \\[(Unreleased|\\d+\\.\\d+\\.\\d+)\\](?: - (Unreleased|\\d{4}-\\d\\d-\\d\\d))?$"_s);
@@ -171,6 +278,8 @@ void tst_Documents::changelogHasItsForm()
         if (line.startsWith(u"## ")) {
             const auto match = version.match(line);
             QVERIFY2(match.hasMatch(), qPrintable(line));
+            const QString link = u"\n["_s + match.captured(1) + u"]: https://"_s;
+            QCOMPARE(text.count(link), 1);
             if (match.captured(1) == u"Unreleased") {
                 QVERIFY2(!isInVersion && match.captured(2).isEmpty(), qPrintable(line));
             } else {
@@ -192,6 +301,21 @@ void tst_Documents::changelogHasItsForm()
     QVERIFY(!versions.isEmpty());
     QVERIFY(std::is_sorted(versions.cbegin(), versions.cend(), std::greater<>()));
     QCOMPARE(versions.constFirst(), QVersionNumber::fromString(u"" PROJECT_VERSION ""_s));
+}
+
+/// In CMake, in the header, and for the library that was built from both.
+void tst_Documents::versionIsTheSameEverywhere()
+{
+    QCOMPARE(QString::fromLatin1(QTNAMEDPIPES_VERSION_STR), u"" PROJECT_VERSION ""_s);
+    const auto version = QVersionNumber::fromString(u"" PROJECT_VERSION ""_s);
+    QCOMPARE(QVersionNumber(QTNAMEDPIPES_VERSION_MAJOR, QTNAMEDPIPES_VERSION_MINOR,
+                            QTNAMEDPIPES_VERSION_PATCH),
+             version);
+    QCOMPARE(QTNAMEDPIPES_VERSION,
+             QTNAMEDPIPES_VERSION_CHECK(version.majorVersion(), version.minorVersion(),
+                                        version.microVersion()));
+    static_assert(QTNAMEDPIPES_VERSION_CHECK(1, 2, 3) > QTNAMEDPIPES_VERSION_CHECK(1, 1, 255));
+    static_assert(QTNAMEDPIPES_VERSION_CHECK(2, 0, 0) > QTNAMEDPIPES_VERSION_CHECK(1, 255, 255));
 }
 
 QTEST_GUILESS_MAIN(tst_Documents)

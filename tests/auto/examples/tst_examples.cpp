@@ -53,6 +53,7 @@ private Q_SLOTS:
     void impossibleNameIsReported();
 
 private:
+    static bool hasChat() { return WITH_CHAT != 0; }
     /// The people in the room, as the last notice of \a messages says.
     static QStringList peopleOf(const QList<QByteArray> &messages)
     {
@@ -137,7 +138,7 @@ void tst_Examples::echoClientNoticesAWrongAnswer()
 
 void tst_Examples::chatIsHeardInEveryWindow()
 {
-    if (!WITH_CHAT)
+    if (!hasChat())
         SKIP_BECAUSE("the chat is not built, or not instrumented");
     const QStringList chat { u"-platform"_s, u"offscreen"_s, u"--pipe"_s, scratchName() };
     const QTemporaryDir folder;
@@ -168,7 +169,7 @@ void tst_Examples::chatIsHeardInEveryWindow()
 
 void tst_Examples::chatOutlivesTheProcessThatHasTheRoom()
 {
-    if (!WITH_CHAT)
+    if (!hasChat())
         SKIP_BECAUSE("the chat is not built, or not instrumented");
     const QStringList chat { u"-platform"_s, u"offscreen"_s, u"--pipe"_s, scratchName() };
     TestClient eve;

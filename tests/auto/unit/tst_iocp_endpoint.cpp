@@ -8,6 +8,7 @@
 #include <QtCore/qelapsedtimer.h>
 #include <QtTest/QtTest>
 
+#include <algorithm>
 #include <optional>
 #include <thread>
 

@@ -9,6 +9,7 @@
 #include <QtCore/qelapsedtimer.h>
 #include <QtTest/QtTest>
 
+#include <algorithm>
 #include <optional>
 
 using namespace QtNamedPipes;
