@@ -154,8 +154,10 @@ TransportError SocketName::lock(const QByteArray &path)
                      Text::tr("there is something else in place of the lock file %1")
                              .arg(QFile::decodeName(path)) };
         }
-        if (calls.lstat(path.constData(), &present) == 0 && locked.st_dev == present.st_dev
-            && locked.st_ino == present.st_ino) {
+        const bool isThere = calls.lstat(path.constData(), &present) == 0;
+        if (!isThere && errno != ENOENT)
+            return unixError(errno, "lstat");
+        if (isThere && locked.st_dev == present.st_dev && locked.st_ino == present.st_ino) {
             m_lock = std::move(file);
             m_lockPath = path;
             return {};
