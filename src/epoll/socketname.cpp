@@ -187,9 +187,12 @@ TransportError SocketName::removeStale() const
     if (!probe)
         return unixError(errno, "socket");
     const sockaddr_un address = socketAddress(m_path);
-    if (calls.connect(probe.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address)
-                == 0
-        || errno != ECONNREFUSED)
+    const int result = calls.connect(probe.get(), reinterpret_cast<const sockaddr *>(&address),
+                                     sizeof address);
+    const int code = result == 0 ? 0 : errno;
+    if (code != EAGAIN && isExhaustion(code)) // EAGAIN: it runs, and its backlog is full
+        return unixError(code, "connect");
+    if (code != ECONNREFUSED)
         return nameInUse(Text::tr("the name is served by a running server: %1"));
     qCDebug(lcEngine, "taking over the stale socket %s", m_path.constData());
     if (calls.unlink(m_path.constData()) != 0 && errno != ENOENT)
