@@ -112,9 +112,11 @@ TransportError WinSecurity::set(const ListenSettings &settings)
     const BOOL ok = winApi().convertSecurityDescriptor(reinterpret_cast<LPCWSTR>(sddl.utf16()),
                                                        SDDL_REVISION_1, &descriptor, nullptr);
     const DWORD code = ok ? ERROR_SUCCESS : GetLastError();
+    static const char *const operation = "ConvertStringSecurityDescriptorToSecurityDescriptor";
+    if (isShortage(code))
+        return winError(code, operation);
     if (!ok) {
-        return { NamedPipe::InvalidConfiguration, qint64(code),
-                 "ConvertStringSecurityDescriptorToSecurityDescriptor",
+        return { NamedPipe::InvalidConfiguration, qint64(code), operation,
                  QStringLiteral("the security descriptor \"%1\" is not valid SDDL").arg(sddl) };
     }
     m_descriptor.reset(descriptor);
