@@ -203,6 +203,21 @@ def goals_table(summaries):
     return f"{table(head, lines, (0, 1, 3, 4))}\n\n{reached} of {len(lines)} goals are reached."
 
 
+def floor_table(summaries):
+    """What there is beside a loop that does nothing but read and emit; None if there is nothing to show."""
+    floor = "raw-signal"
+    others = [key for key in ("raw", *rows.OURS) if any((line, key) in summaries for line in LINES)]
+    lines = []
+    for key, (row, value) in LINES.items():
+        if not row.once and (key, floor) in summaries:
+            ratios = [ratio(summaries, (key, other), (key, floor)) for other in others]
+            cells = ["–" if measured is None else f"{number(measured)} ×" for measured in ratios]
+            lines.append([label(row, value), cell(summaries[key, floor]), *cells])
+    if not lines:
+        return None
+    return table(["", *(CANDIDATES[key].title for key in (floor, *others))], lines)
+
+
 def failures_text(runs):
     lines = [
         f"- {run['row']}, {CANDIDATES[run['candidate']].title}, repetition {run['repetition'] + 1}: "
@@ -241,11 +256,15 @@ def short_text(result):
 def full_text(result):
     summaries = summarize(result["runs"])
     goals = goals_table(summaries)
+    floor = floor_table(summaries)
     parts = [
         short_text(result),
         (pinned := values_table(summaries, rows.ALL, once=True))
         and "### On one core\n\nEvery row once more, with server and load generator on the same core.\n\n" + pinned,
         goals and "### Goals\n\nRatios are medians of the ratios of each repetition.\n\n" + goals,
+        floor
+        and "### Beside what one signal for each message costs\n\nThe raw loop with one emission for each message, and a "
+        "slot that handles it, is the limit for any library with such a signal.\n\n" + floor,
         "### Spread\n\nThe least and the most of the repetitions.",
         *tables_of_values(summaries, spread=True),
     ]

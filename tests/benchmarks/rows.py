@@ -36,6 +36,7 @@ CANDIDATES = (
 # What makes a difference only where messages are small and many: a table of their own.
 EXTRAS = ("raw-signal", "batch", "batch-marshalled", "in-place", "queued")
 
+OURS = tuple(c.key for c in CANDIDATES if c.server == "qtnamedpipes")
 GENERAL = tuple(c.key for c in CANDIDATES if c.key not in EXTRAS)
 ALL = tuple(c.key for c in CANDIDATES)
 QT = ("marshalled", "free", "qlocal", "qdatastream", "queued")  # those with an event loop to keep smooth

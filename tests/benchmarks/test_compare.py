@@ -217,6 +217,14 @@ class Tables(unittest.TestCase):
         text = compare.goals_table(compare.summarize(runs))
         self.assertIn("| 4.00 ms (≤ 4) | yes |", text)
 
+    def test_the_floor_is_one_signal_for_each_message(self):
+        runs = rates("raw-signal", 10e6, 20e6) + rates("raw", 30e6, 60e6)
+        runs += rates("free", 8e6, 16e6) + rates("batch", "lost", 1)
+        text = compare.floor_table(compare.summarize(runs))
+        self.assertIn("| 15.0M | 3.00 × | 0.80 × | – |", text)
+        self.assertNotIn("marshalled", text)
+        self.assertIsNone(compare.floor_table(compare.summarize(rates("raw", 1.0) + rates("free", 1.0))))
+
     def test_a_goal_whose_peer_failed_is_not_reached(self):
         text = compare.goals_table(compare.summarize(rates("raw", "lost") + rates("batch", 1e9)))
         self.assertIn("**not measured: × raw loop (≥ 0.8)** | **no** |", text)

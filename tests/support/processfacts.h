@@ -17,6 +17,9 @@ bool allowHandles(int count);
 int threads();
 /// Bytes of physical memory in use now.
 qint64 residentBytes();
+/// Bytes that the process has asked for, used or not: address space (Linux), committed memory
+/// (Windows).
+qint64 reservedBytes();
 /// The user id (Linux) or SID (Windows) of the process, as text.
 QString userId();
 bool hasWineVersion();

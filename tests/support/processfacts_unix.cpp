@@ -41,13 +41,23 @@ int threads()
     return entriesOf(QStringLiteral("/proc/self/task"));
 }
 
-qint64 residentBytes()
+static qint64 fieldOfStatm(int number)
 {
     QFile statm(QStringLiteral("/proc/self/statm"));
     if (!statm.open(QIODevice::ReadOnly))
         return -1;
     const QList<QByteArray> pages = statm.readAll().split(' ');
-    return pages.size() > 1 ? pages.at(1).toLongLong() * ::sysconf(_SC_PAGESIZE) : -1;
+    return pages.size() > number ? pages.at(number).toLongLong() * ::sysconf(_SC_PAGESIZE) : -1;
+}
+
+qint64 residentBytes()
+{
+    return fieldOfStatm(1);
+}
+
+qint64 reservedBytes()
+{
+    return fieldOfStatm(0);
 }
 
 QString userId()

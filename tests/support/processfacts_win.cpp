@@ -49,6 +49,14 @@ qint64 residentBytes()
     return qint64(counters.WorkingSetSize);
 }
 
+qint64 reservedBytes()
+{
+    PROCESS_MEMORY_COUNTERS counters {};
+    if (!K32GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof(counters)))
+        return -1;
+    return qint64(counters.PagefileUsage);
+}
+
 QString userId()
 {
     HANDLE token = nullptr;

@@ -65,12 +65,13 @@ bool Siege::begin()
     if (!waitForTask(talking))
         return false;
     m_fault = talking.get();
-    m_memoryBefore = ProcessFacts::residentBytes();
     return m_fault.isEmpty();
 }
 
 bool Siege::attack(const char *name, int attackers, int rounds, const Round &round)
 {
+    const qint64 residentBefore = ProcessFacts::residentBytes();
+    const qint64 reservedBefore = ProcessFacts::reservedBytes();
     std::atomic<int> done { 0 };
     std::atomic<bool> over { false };
     QByteArray attackFault;
@@ -97,7 +98,10 @@ bool Siege::attack(const char *name, int attackers, int rounds, const Round &rou
     m_fault = talking.get();
     if (!attackFault.isEmpty())
         m_fault = "round " + QByteArray::number(done) + ": " + attackFault;
-    m_memoryAfter = ProcessFacts::residentBytes();
+    if (!PlatformFlags::runningUnderSanitizer()) {
+        m_growth = ProcessFacts::residentBytes() - residentBefore;
+        m_reserve = ProcessFacts::reservedBytes() - reservedBefore;
+    }
     qInfo("hostile: %s | %s | %d | %s | %s | %.1f MiB | %lld ms", name,
           ts.server.freeThreadingEvents() ? "free-threaded" : "marshalled", attackers,
           text(m_peace).constData(), text(m_war).constData(), double(growth()) / 1024 / 1024,
@@ -117,28 +121,28 @@ bool Siege::servesANewcomer()
 
 bool Siege::isPrompt() const
 {
-    return !m_war.empty() && *std::max_element(m_war.begin(), m_war.end()) < bound();
+    return !m_war.empty() && at(1, m_war) < bound() && at(0.99, m_war) < bound() / 5;
 }
 
 std::chrono::milliseconds Siege::bound()
 {
-    return std::chrono::seconds(PlatformFlags::timingIsMeaningful() ? 2 : 10);
+    return std::chrono::milliseconds(PlatformFlags::timingIsMeaningful() ? 500 : 10'000);
 }
 
-qint64 Siege::growth() const
+Siege::Durations::value_type Siege::at(double part, Durations durations)
 {
-    return PlatformFlags::runningUnderSanitizer() ? 0 : m_memoryAfter - m_memoryBefore;
+    const auto index = std::ptrdiff_t(part * double(durations.size() - 1));
+    std::nth_element(durations.begin(), durations.begin() + index, durations.end());
+    return durations[size_t(index)];
 }
 
 /// Median, 99th percentile and worst, in milliseconds.
-QByteArray Siege::text(Durations durations)
+QByteArray Siege::text(const Durations &durations)
 {
     if (durations.empty())
         return "-";
-    std::sort(durations.begin(), durations.end());
-    const auto at = [&durations](double part) {
-        const auto index = size_t(part * double(durations.size() - 1));
-        return QByteArray::number(double(durations[index].count()) / 1e6, 'f', 2);
+    const auto number = [&durations](double part) {
+        return QByteArray::number(double(at(part, durations).count()) / 1e6, 'f', 2);
     };
-    return at(0.5) + " / " + at(0.99) + " / " + at(1) + " ms";
+    return number(0.5) + " / " + number(0.99) + " / " + number(1) + " ms";
 }

@@ -30,10 +30,13 @@ public:
     /// Somebody new is served, and in time.
     bool servesANewcomer();
 
-    bool isPrompt() const; ///< no round trip took longer than bound()
+    /// No round trip took longer than bound(), and one in a hundred longer than a fifth of it.
+    bool isPrompt() const;
     static std::chrono::milliseconds bound();
-    /// What the process has grown by while it was attacked; 0 where a sanitizer takes memory, too.
-    qint64 growth() const;
+    /// What the process has grown by while it was attacked, and what it has asked for beyond that;
+    /// 0 where a sanitizer takes memory, too.
+    qint64 growth() const { return m_growth; }
+    qint64 reserve() const { return m_reserve; }
     QByteArray fault() const { return m_fault; }
 
     static constexpr int goodClients = 2;
@@ -45,13 +48,14 @@ private:
     using Durations = std::vector<std::chrono::nanoseconds>;
 
     QByteArray talk(Durations *durations, const std::function<bool()> &goOn);
-    static QByteArray text(Durations durations);
+    static Durations::value_type at(double part, Durations durations);
+    static QByteArray text(const Durations &durations);
 
     std::vector<RawPeer> m_good;
     Durations m_peace;
     Durations m_war;
-    qint64 m_memoryBefore = 0;
-    qint64 m_memoryAfter = 0;
+    qint64 m_growth = 0;
+    qint64 m_reserve = 0;
     QByteArray m_fault;
 };
 

@@ -12,6 +12,7 @@
 
 #include <QtCore/qelapsedtimer.h>
 #include <QtCore/qendian.h>
+#include <QtCore/qthread.h>
 #include <QtTest/QtTest>
 
 using namespace Qt::StringLiterals;
@@ -52,22 +53,30 @@ void tst_HostilePeers::initTestCase()
 void tst_HostilePeers::slowSenders_data()
 {
     QTest::addColumn<quint32>("announced");
+    QTest::addColumn<qint64>("allowed");
+    QTest::addColumn<int>("milliseconds"); // between two bytes, at least
     QTest::addColumn<bool>("freeThreaded");
-    // The second is more than the server takes: it closes, and they come again.
-    QTest::newRow("2 GiB announced, marshalled") << 0x7FFFFFFFu << false;
-    QTest::newRow("2 GiB announced, free-threaded") << 0x7FFFFFFFu << true;
-    QTest::newRow("4 GiB announced, marshalled") << 0xFFFFFFFEu << false;
-    QTest::newRow("4 GiB announced, free-threaded") << 0xFFFFFFFEu << true;
-    QTest::newRow("1 MB in drips, marshalled") << 1'000'000u << false;
-    QTest::newRow("1 MB in drips, free-threaded") << 1'000'000u << true;
+    for (const bool mode : { false, true }) {
+        const auto add = [mode](const char *name, quint32 announced, qint64 allowed, int pause) {
+            QTest::addRow("%s, %s", name, mode ? "free-threaded" : "marshalled")
+                    << announced << allowed << pause << mode;
+        };
+        add("2 GiB announced", 0x7FFFFFFF, 0, 0);
+        add("4 GiB announced", 0xFFFFFFFE, 0, 0);
+        add("4 GiB announced where 1 MiB is allowed", 0xFFFFFFFE, mebibyte, 0);
+        add("1 MB in drips", 1'000'000, 0, 0);
+        add("1 byte a second", 1'000'000, 0, 1000);
+    }
 }
 
 // Byte by byte, headers included, and no faster than the server reads: otherwise it is a flood, whose
 // bytes rightly take memory. On Windows, where the system keeps the boundaries, each byte is a message,
-// and the answer to it is not read.
+// and the answer to it is not read. Who has been turned away comes again.
 void tst_HostilePeers::slowSenders()
 {
     QFETCH(quint32, announced);
+    QFETCH(qint64, allowed);
+    QFETCH(int, milliseconds);
     QFETCH(bool, freeThreaded);
     if (PlatformFlags::runningOnWindows() && announced != 1'000'000u)
         SKIP_BECAUSE("Windows keeps the boundaries of messages itself: there is no header");
@@ -77,8 +86,11 @@ void tst_HostilePeers::slowSenders()
     qToBigEndian(announced, header.data());
     RawPeer pacemaker;
     Siege siege(freeThreaded);
+    siege.ts.server.setMaximumMessageSize(allowed);
     QVERIFY2(siege.begin(), siege.fault());
     const auto drip = [&](int round) -> QByteArray {
+        if (round > 0)
+            QThread::msleep(static_cast<unsigned long>(milliseconds));
         for (RawPeer &peer : peers) {
             const char byte = round < header.size() ? header.at(round) : 'x';
             if (peer.isOpen() && peer.sendRaw(QByteArray(1, byte)))
@@ -93,12 +105,18 @@ void tst_HostilePeers::slowSenders()
             return "the pacemaker got no answer";
         return {};
     };
-    QVERIFY2(siege.attack(QByteArray(QTest::currentDataTag()).split(',').constFirst(), count, 10,
-                          drip),
+    const int rounds = milliseconds > 0 ? scaled(15, 3) : 10;
+    QVERIFY2(siege.attack(QByteArray(QTest::currentDataTag()).split(',').constFirst(), count,
+                          rounds, drip),
              siege.fault());
     QVERIFY(siege.isPrompt());
     QVERIFY2(siege.growth() < 64 * mebibyte, QByteArray::number(siege.growth()));
+    QVERIFY2(siege.reserve() < 1024 * mebibyte, QByteArray::number(siege.reserve()));
     QVERIFY(siege.servesANewcomer());
+    if (allowed > 0) // each of them has been turned away, and for that
+        QVERIFY(siege.ts.recorder.waitFor(ServerEvent::ClientError, count));
+    else
+        QCOMPARE(siege.ts.recorder.count(ServerEvent::ClientError), 0);
     QCOMPARE(siege.ts.recorder.count(ServerEvent::ServerError), 0);
 }
 
@@ -147,6 +165,7 @@ void tst_HostilePeers::peersThatNeverRead()
     const QByteArray name = broadcasts ? "unread broadcasts" : "unread replies";
     QVERIFY2(siege.attack(name, count, 100, ask), siege.fault());
     QVERIFY(siege.isPrompt());
+    QVERIFY(siege.ts.recorder.count(ServerEvent::ClientError) >= count); // WriteQueueFull
     // The queue of each, and as much of what it asked for.
     QVERIFY2(siege.growth() < count * 2 * mebibyte, QByteArray::number(siege.growth()));
     QCOMPARE(server.connectionCount(), Siege::goodClients + count); // slow is not dead
@@ -206,6 +225,7 @@ void tst_HostilePeers::floodOfClientsBeyondTheLimit()
     QFETCH(bool, freeThreaded);
     constexpr int places = 20;
     const int count = scaled(500, 50);
+    int most = 0;
     std::vector<RawPeer> peers(static_cast<size_t>(count));
     Siege siege(freeThreaded);
     NamedPipeServer &server = siege.ts.server;
@@ -219,11 +239,11 @@ void tst_HostilePeers::floodOfClientsBeyondTheLimit()
             if (peer.isOpen() || peer.connectTo(siege.ts.name(), atOnce))
                 peer.sendMessage("let me in"_ba, atOnce);
         }
-        if (server.connectionCount() > Siege::goodClients + places)
-            return "more clients than there are places";
+        most = std::max(most, server.connectionCount());
         return {};
     };
     QVERIFY2(siege.attack("connect flood", count, 20, flood), siege.fault());
+    QCOMPARE(most, Siege::goodClients + places); // all places were taken, and no more
     QVERIFY(siege.isPrompt());
     QVERIFY2(siege.growth() < 32 * mebibyte, QByteArray::number(siege.growth()));
     peers.clear();
