@@ -173,7 +173,7 @@ bool EpollListener::isWelcome(int fd, PeerIdentity *peer) const
     socklen_t length = 0;
     for (;;) {
         length = socklen_t(groups.size() * sizeof(gid_t));
-        if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) == 0)
+        if (unixCalls().getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) == 0)
             break;
         if (errno != ERANGE)
             return false;

@@ -50,7 +50,7 @@ sockaddr_un socketAddress(const QByteArray &path)
 bool peerCredentials(int fd, PeerIdentity *peer, ucred *credentials)
 {
     socklen_t length = sizeof *credentials;
-    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, &length) != 0)
+    if (unixCalls().getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, &length) != 0)
         return false;
     peer->processId = credentials->pid;
     peer->userId = QString::number(credentials->uid);
@@ -84,14 +84,14 @@ TransportError SocketName::claim(const QString &name, int backlog, NamedPipe::Ac
     // Before bind() the mode of the descriptor is what the file gets, less the umask: the file is
     // never wider than it should be, and the process' umask stays as it is.
     const mode_t mode = modeOf(access);
-    if (::fchmod(m_socket.get(), mode) != 0)
+    if (calls.fchmod(m_socket.get(), mode) != 0)
         return unixError(errno, "fchmod");
     const sockaddr_un address = socketAddress(m_path);
     if (calls.bind(m_socket.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address)
         != 0)
         return unixError(errno, "bind");
     struct stat file;
-    if (::lstat(m_path.constData(), &file) != 0)
+    if (calls.lstat(m_path.constData(), &file) != 0)
         return unixError(errno, "lstat");
     if (!S_ISSOCK(file.st_mode))
         return nameInUse(Text::tr("the name is taken by a file that is not a pipe: %1"));
@@ -111,14 +111,15 @@ TransportError SocketName::claim(const QString &name, int backlog, NamedPipe::Ac
 /// the folder could have put something else there, a link to another file for instance.
 TransportError SocketName::setMode(mode_t mode) const
 {
-    const UnixFd bound(::open(m_path.constData(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    const UnixCalls &calls = unixCalls();
+    const UnixFd bound(calls.open(m_path.constData(), O_PATH | O_NOFOLLOW | O_CLOEXEC, 0));
     struct stat file;
-    if (!bound || ::fstat(bound.get(), &file) != 0)
+    if (!bound || calls.fstat(bound.get(), &file) != 0)
         return unixError(errno, "open");
     if (file.st_dev != m_device || file.st_ino != m_inode)
         return nameInUse(Text::tr("the name is taken by a file that is not a pipe: %1"));
     const QByteArray self = "/proc/self/fd/" + QByteArray::number(bound.get());
-    if (::chmod(self.constData(), mode) != 0)
+    if (calls.chmod(self.constData(), mode) != 0)
         return unixError(errno, "chmod");
     return {};
 }
@@ -127,13 +128,14 @@ TransportError SocketName::setMode(mode_t mode) const
 /// is no longer at its path: then another server has come and gone, and the next try decides.
 TransportError SocketName::lock(const QByteArray &path)
 {
+    const UnixCalls &calls = unixCalls();
     for (;;) {
-        UnixFd file(::open(path.constData(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-                           S_IRUSR | S_IWUSR));
+        UnixFd file(calls.open(path.constData(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+                               S_IRUSR | S_IWUSR));
         if (!file)
             return unixError(errno, "open",
                              Text::tr("cannot open the lock file %1").arg(QFile::decodeName(path)));
-        if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (calls.flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
             const int code = errno;
             if (code == EINTR)
                 continue;
@@ -145,15 +147,17 @@ TransportError SocketName::lock(const QByteArray &path)
             return unixError(code, "flock");
         }
         struct stat locked, present;
-        if (::fstat(file.get(), &locked) != 0)
+        if (calls.fstat(file.get(), &locked) != 0)
             return unixError(errno, "fstat");
         if (!S_ISREG(locked.st_mode)) {
             return { NamedPipe::NameInUse, 0, "",
                      Text::tr("there is something else in place of the lock file %1")
                              .arg(QFile::decodeName(path)) };
         }
-        if (::lstat(path.constData(), &present) == 0 && locked.st_dev == present.st_dev
-            && locked.st_ino == present.st_ino) {
+        const bool isThere = calls.lstat(path.constData(), &present) == 0;
+        if (!isThere && errno != ENOENT)
+            return unixError(errno, "lstat");
+        if (isThere && locked.st_dev == present.st_dev && locked.st_ino == present.st_ino) {
             m_lock = std::move(file);
             m_lockPath = path;
             return {};
@@ -169,8 +173,9 @@ TransportError SocketName::nameInUse(const QString &text) const
 /// Removes the socket of a crashed server; anything else in the way keeps the name.
 TransportError SocketName::removeStale() const
 {
+    const UnixCalls &calls = unixCalls();
     struct stat file;
-    if (::lstat(m_path.constData(), &file) != 0)
+    if (calls.lstat(m_path.constData(), &file) != 0)
         return errno == ENOENT ? TransportError() : unixError(errno, "lstat");
     if (!S_ISSOCK(file.st_mode))
         return nameInUse(Text::tr("the name is taken by a file that is not a pipe: %1"));
@@ -178,28 +183,31 @@ TransportError SocketName::removeStale() const
         return nameInUse(Text::tr("the name is taken by another user's pipe: %1"));
 
     // A server that does not lock, a QLocalServer say, may be listening.
-    const UnixFd probe(unixCalls().socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const UnixFd probe(calls.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!probe)
         return unixError(errno, "socket");
     const sockaddr_un address = socketAddress(m_path);
-    if (unixCalls().connect(probe.get(), reinterpret_cast<const sockaddr *>(&address),
-                            sizeof address)
-                == 0
-        || errno != ECONNREFUSED)
+    const int result = calls.connect(probe.get(), reinterpret_cast<const sockaddr *>(&address),
+                                     sizeof address);
+    const int code = result == 0 ? 0 : errno;
+    if (code != EAGAIN && isExhaustion(code)) // EAGAIN: it runs, and its backlog is full
+        return unixError(code, "connect");
+    if (code != ECONNREFUSED)
         return nameInUse(Text::tr("the name is served by a running server: %1"));
     qCDebug(lcEngine, "taking over the stale socket %s", m_path.constData());
-    if (::unlink(m_path.constData()) != 0 && errno != ENOENT)
+    if (calls.unlink(m_path.constData()) != 0 && errno != ENOENT)
         return unixError(errno, "unlink");
     return {};
 }
 
 void SocketName::closeSocket()
 {
+    const UnixCalls &calls = unixCalls();
     struct stat file;
     // Before the socket is closed: afterwards the file at the path could be a successor's.
-    if (m_isBound && ::lstat(m_path.constData(), &file) == 0 && file.st_dev == m_device
+    if (m_isBound && calls.lstat(m_path.constData(), &file) == 0 && file.st_dev == m_device
         && file.st_ino == m_inode)
-        ::unlink(m_path.constData());
+        calls.unlink(m_path.constData());
     m_isBound = false;
     m_socket.reset();
 }
@@ -208,7 +216,7 @@ void SocketName::release()
 {
     closeSocket();
     if (m_lock)
-        ::unlink(m_lockPath.constData());
+        unixCalls().unlink(m_lockPath.constData());
     m_lock.reset();
 }
 

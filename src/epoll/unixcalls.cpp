@@ -3,7 +3,10 @@
 
 #include "epoll/unixcalls.h"
 
+#include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 namespace QtNamedPipes {
 
@@ -15,6 +18,7 @@ UnixCalls &unixCalls()
         ::epoll_wait,
         [](unsigned int value, int flags) { return ::eventfd(value, flags); },
         ::socket,
+        ::getsockopt,
         [](int fd, const sockaddr *address, socklen_t length) {
             return ::bind(fd, address, length);
         },
@@ -32,6 +36,13 @@ UnixCalls &unixCalls()
             const iovec &whole = *message->msg_iov; // this costs the system less
             return ::send(fd, whole.iov_base, whole.iov_len, flags);
         },
+        [](const char *path, int flags, mode_t mode) { return ::open(path, flags, mode); },
+        ::flock,
+        ::fstat,
+        ::lstat,
+        ::fchmod,
+        ::chmod,
+        ::unlink,
     };
     return calls;
 }

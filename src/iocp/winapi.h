@@ -7,6 +7,7 @@
 #include <QtCore/qt_windows.h>
 
 #include <aclapi.h>
+#include <sddl.h>
 
 namespace QtNamedPipes {
 
@@ -29,6 +30,14 @@ struct WinApi
     decltype(&::SetNamedPipeHandleState) setNamedPipeHandleState = &::SetNamedPipeHandleState;
     decltype(&::GetNamedPipeServerProcessId) getNamedPipeServerProcessId =
             &::GetNamedPipeServerProcessId;
+    decltype(&::GetNamedPipeClientProcessId) getNamedPipeClientProcessId =
+            &::GetNamedPipeClientProcessId;
+    decltype(&::OpenProcess) openProcess = &::OpenProcess;
+    decltype(&::OpenProcessToken) openProcessToken = &::OpenProcessToken;
+    decltype(&::GetTokenInformation) getTokenInformation = &::GetTokenInformation;
+    decltype(&::ConvertSidToStringSidW) convertSidToStringSid = &::ConvertSidToStringSidW;
+    decltype(&::ConvertStringSecurityDescriptorToSecurityDescriptorW) convertSecurityDescriptor =
+            &::ConvertStringSecurityDescriptorToSecurityDescriptorW;
     decltype(&::GetSecurityInfo) getSecurityInfo = &::GetSecurityInfo;
     decltype(&::FindFirstFileW) findFirstFile = &::FindFirstFileW;
     decltype(&::FindNextFileW) findNextFile = &::FindNextFileW;

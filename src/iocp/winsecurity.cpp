@@ -6,8 +6,6 @@
 #include "core/text.h"
 #include "iocp/winerror.h"
 
-#include <sddl.h>
-
 #include <cstddef>
 #include <type_traits>
 #include <vector>
@@ -25,7 +23,7 @@ static_assert(ClientRights == 0x0012019B,
 static QString sidText(PSID sid)
 {
     LPWSTR text = nullptr;
-    if (!sid || !ConvertSidToStringSidW(sid, &text))
+    if (!sid || !winApi().convertSidToStringSid(sid, &text))
         return {};
     const QString result = QString::fromWCharArray(text);
     LocalFree(text);
@@ -38,9 +36,9 @@ static QString tokenSid(HANDLE token, TOKEN_INFORMATION_CLASS which,
                         PSID (*sidOf)(const Information &))
 {
     DWORD size = 0;
-    GetTokenInformation(token, which, nullptr, 0, &size);
+    winApi().getTokenInformation(token, which, nullptr, 0, &size);
     std::vector<std::max_align_t> buffer(size / sizeof(std::max_align_t) + 1);
-    if (size == 0 || !GetTokenInformation(token, which, buffer.data(), size, &size))
+    if (size == 0 || !winApi().getTokenInformation(token, which, buffer.data(), size, &size))
         return {};
     return sidText(sidOf(*reinterpret_cast<const Information *>(buffer.data())));
 }
@@ -70,7 +68,7 @@ static QString tokenOwner(HANDLE token)
 static TransportError openOwnToken(WinHandle *token)
 {
     HANDLE opened = nullptr;
-    const BOOL ok = OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &opened);
+    const BOOL ok = winApi().openProcessToken(GetCurrentProcess(), TOKEN_QUERY, &opened);
     const DWORD code = ok ? ERROR_SUCCESS : GetLastError();
     *token = WinHandle(opened);
     return winError(code, "OpenProcessToken");
@@ -112,14 +110,14 @@ TransportError WinSecurity::set(const ListenSettings &settings)
             return error;
     }
     PSECURITY_DESCRIPTOR descriptor = nullptr;
-    const BOOL ok = ConvertStringSecurityDescriptorToSecurityDescriptorW(reinterpret_cast<LPCWSTR>(
-                                                                                 sddl.utf16()),
-                                                                         SDDL_REVISION_1,
-                                                                         &descriptor, nullptr);
+    const BOOL ok = winApi().convertSecurityDescriptor(reinterpret_cast<LPCWSTR>(sddl.utf16()),
+                                                       SDDL_REVISION_1, &descriptor, nullptr);
     const DWORD code = ok ? ERROR_SUCCESS : GetLastError();
+    static const char *const operation = "ConvertStringSecurityDescriptorToSecurityDescriptor";
+    if (isShortage(code))
+        return winError(code, operation);
     if (!ok) {
-        return { NamedPipe::InvalidConfiguration, qint64(code),
-                 "ConvertStringSecurityDescriptorToSecurityDescriptor",
+        return { NamedPipe::InvalidConfiguration, qint64(code), operation,
                  QStringLiteral("the security descriptor \"%1\" is not valid SDDL").arg(sddl) };
     }
     m_descriptor.reset(descriptor);
@@ -135,9 +133,10 @@ static PeerIdentity identityOf(ULONG processId)
 {
     PeerIdentity peer;
     peer.processId = qint64(processId);
-    const WinHandle process(OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, processId));
+    const WinHandle process(
+            winApi().openProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, processId));
     HANDLE token = nullptr;
-    if (process && OpenProcessToken(process.get(), TOKEN_QUERY, &token))
+    if (process && winApi().openProcessToken(process.get(), TOKEN_QUERY, &token))
         peer.userId = tokenUser(WinHandle(token).get());
     return peer;
 }
@@ -145,7 +144,8 @@ static PeerIdentity identityOf(ULONG processId)
 PeerIdentity pipeClient(HANDLE pipe)
 {
     ULONG processId = 0;
-    return GetNamedPipeClientProcessId(pipe, &processId) ? identityOf(processId) : PeerIdentity();
+    return winApi().getNamedPipeClientProcessId(pipe, &processId) ? identityOf(processId)
+                                                                  : PeerIdentity();
 }
 
 PeerIdentity pipeServer(HANDLE pipe)

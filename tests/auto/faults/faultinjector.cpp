@@ -3,13 +3,14 @@
 
 #include "faultinjector.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 
 namespace Faults {
 
 static constexpr int MaximumKinds = 32;
-static constexpr int MaximumFaults = 8; // of one kind
+static constexpr int MaximumFaults = 12; // of one kind
 // Of the harmful faults that a seed chooses, one in so many strikes: connections have to come
 // about before they can break.
 static constexpr quint64 HarmfulShare = 8;
@@ -20,6 +21,7 @@ static std::array<std::atomic<int>, MaximumKinds> calls;
 static std::array<std::array<std::atomic<int>, MaximumFaults>, MaximumKinds> total;
 static std::atomic<int> struck { 0 };
 static std::atomic<int> harmful { 0 };
+static std::atomic<bool> isTraceLeft { false };
 
 QString Plan::text() const
 {
@@ -33,12 +35,12 @@ QString Plan::text() const
 
 void arm(const Plan &newPlan)
 {
-    Q_ASSERT(kinds().size() <= MaximumKinds);
     plan = newPlan;
     for (std::atomic<int> &count : calls)
         count = 0;
     struck = 0;
     harmful = 0;
+    isTraceLeft = false;
     isPaused = false;
 }
 
@@ -79,6 +81,8 @@ const Fault *strike(int kind)
     ++total[size_t(kind)][chosen];
     if (faults[chosen].isHarmful)
         ++harmful;
+    if (faults[chosen].leavesTraces)
+        isTraceLeft = true;
     return &faults[chosen];
 }
 
@@ -100,6 +104,11 @@ int harmfulStrikes()
     return harmful;
 }
 
+bool mayHaveLeftTraces()
+{
+    return isTraceLeft;
+}
+
 int totalStrikes()
 {
     int sum = 0;
@@ -108,6 +117,27 @@ int totalStrikes()
             sum += count;
     }
     return sum;
+}
+
+QStringList neverStruck()
+{
+    QStringList names;
+    for (size_t kind = 0; kind < kinds().size(); ++kind) {
+        const Kind &what = kinds()[kind];
+        for (size_t fault = 0; !what.neverBecause && fault < what.faults.size(); ++fault) {
+            if (total[kind][fault] == 0)
+                names += QStringLiteral("%1: %2").arg(QLatin1String(what.name),
+                                                      QLatin1String(what.faults[fault].name));
+        }
+    }
+    return names;
+}
+
+bool fitsTheTables()
+{
+    return kinds().size() <= MaximumKinds
+            && std::all_of(kinds().begin(), kinds().end(),
+                           [](const Kind &kind) { return kind.faults.size() <= MaximumFaults; });
 }
 
 QString summary()
@@ -120,6 +150,8 @@ QString summary()
             table += QStringLiteral(" %1 %2")
                              .arg(QLatin1String(faults[fault].name))
                              .arg(total[kind][fault].load());
+        if (kinds()[kind].neverBecause)
+            table += QStringLiteral(" (%1)").arg(QLatin1String(kinds()[kind].neverBecause));
         table += QLatin1Char('\n');
     }
     return table;

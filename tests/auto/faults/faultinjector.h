@@ -4,7 +4,7 @@
 #ifndef QTNAMEDPIPES_TESTS_FAULTINJECTOR_H
 #define QTNAMEDPIPES_TESTS_FAULTINJECTOR_H
 
-#include <QtCore/qstring.h>
+#include <QtCore/qstringlist.h>
 
 #include <vector>
 
@@ -17,6 +17,7 @@ struct Fault
     const char *name;
     int code; ///< of errno or GetLastError(); below 0: something else than an error
     bool isHarmful = false; ///< it may end a start, an attempt to connect or a connection
+    bool leavesTraces = false; ///< stop() may leave behind what the next start() takes over
 };
 
 /// System calls of one kind, and what may become of each.
@@ -24,14 +25,24 @@ struct Kind
 {
     const char *name;
     std::vector<Fault> faults;
+    const char *neverBecause = nullptr; ///< why this system does not make such a call
 };
 
 /// Those of the engine of this system.
 const std::vector<Kind> &kinds();
+/// There is room to count them all.
+bool fitsTheTables();
 /// Puts calls that ask strike() in the place of the real ones. Once, before an engine runs.
 void replaceCalls();
-/// Handles (Windows) or file descriptors (Linux) of the process.
+/// Windows: each pipe keeps the packets of what is done at once. Elsewhere nothing. While no engine
+/// runs.
+void keepAllPackets(bool on);
+/// Handles of the engine (Windows) or file descriptors of the process (Linux).
 int openHandles();
+/// Leaves of a pipe what a crashed server would: on Windows nothing.
+void litter(const QString &pipeName);
+/// What there is of a pipe: its files (Linux), or itself.
+QStringList tracesOf(const QString &pipeName);
 
 /// Which calls fail.
 struct Plan
@@ -57,9 +68,12 @@ const Fault *strike(int kind);
 int callsMade();
 int strikes();
 int harmfulStrikes();
+bool mayHaveLeftTraces();
 
 // Since the program has begun.
 int totalStrikes();
+/// Faults that have not struck once, although there are such calls.
+QStringList neverStruck();
 /// How often each fault has struck, as a table.
 QString summary();
 

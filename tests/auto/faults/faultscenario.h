@@ -15,9 +15,10 @@ struct Mode
     bool isFreeThreaded;
     int workers;
     bool asksToRead = false; ///< each message is asked for; so a time comes when nobody reads
+    bool hasAllPackets = false; ///< Windows: what is done at once has a packet, too
 };
 
-/// A server and two clients, who start, exchange messages, close, stop and start again while calls
+/// A server whose predecessor has crashed, and two clients, who start, exchange messages, close, stop and start again while calls
 /// fail as \a plan says. Empty when everything was as promised, else what was not.
 QString runScenario(const Mode &mode, const Faults::Plan &plan);
 
@@ -36,9 +37,11 @@ public:
 private:
     bool fail(const QString &what);
     bool start();
+    bool isListed();
     bool exchange();
     bool stopInTheMiddle();
     bool serves();
+    bool leavesNothing();
     void dial();
     bool isComplete(int attempt) const;
     bool isOver(int attempt) const;

@@ -3,11 +3,20 @@
 
 #include "faultinjector.h"
 
+#include "epoll/socketname.h"
 #include "epoll/unixcalls.h"
 #include "processfacts.h"
 
+#include <QtCore/qcoreapplication.h>
+#include <QtCore/qdir.h>
+#include <QtCore/qfile.h>
+#include <QtCore/qthread.h>
+
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <sys/file.h>
+#include <sys/stat.h>
 
 namespace Faults {
 
@@ -21,7 +30,38 @@ static constexpr int Reversed = -2; ///< events in another order
 // accept4() when there is something: the edge would be lost, and it is the system's rule that it is
 // not. EPOLL_CTL_DEL of what is watched never fails. EBADF, EFAULT, EINVAL and the like are faults
 // of the program. Where a call says that the other side has gone, this is made true first.
-enum { Create, Event, Add, Modify, Wait, Order, Socket, Bind, Listen, Connect, Accept, Read, Send };
+//
+// Calls that are not here:
+//   write() to the eventfd   fails when 2^64 wake-ups are outstanding
+//   recv() of the end        what a client has sent and nobody wants; it fails as if there were less
+//   getsockopt(PEERGROUPS)   only for clients of other users: tst_seldom_paths, tst_security_linux
+//   pthread_create()         not behind the table: tst_seldom_paths
+//   close()                  never repeated, and nobody can do anything about it
+//   /proc/net/unix           read by Qt: tst_seldom_paths
+enum {
+    Create,
+    Event,
+    Add,
+    Modify,
+    Wait,
+    Order,
+    Open,
+    Flock,
+    Fstat,
+    Lstat,
+    Probe,
+    Unlink,
+    Socket,
+    Fchmod,
+    Bind,
+    Chmod,
+    Listen,
+    Connect,
+    Identify,
+    Accept,
+    Read,
+    Send
+};
 
 const std::vector<Kind> &kinds()
 {
@@ -32,16 +72,36 @@ const std::vector<Kind> &kinds()
         { "epoll_ctl(MOD)", { { "ENOMEM", ENOMEM } } },
         { "epoll_wait", { { "EINTR", EINTR } } },
         { "epoll_wait of several events", { { "reversed", Reversed } } },
+        { "open",
+          { { "EMFILE", EMFILE, true },
+            { "ENFILE", ENFILE, true },
+            { "ENOMEM", ENOMEM, true },
+            { "ENOSPC", ENOSPC, true },
+            { "EACCES", EACCES, true } } },
+        { "flock",
+          { { "EINTR", EINTR },
+            { "EWOULDBLOCK", EWOULDBLOCK, true },
+            { "ENOLCK", ENOLCK, true } } },
+        { "fstat", { { "ENOMEM", ENOMEM, true } } },
+        { "lstat", { { "ENOMEM", ENOMEM, true, true }, { "EACCES", EACCES, true, true } } },
+        { "connect to a stale socket",
+          { { "EAGAIN", EAGAIN, true }, { "EACCES", EACCES, true }, { "ENOMEM", ENOMEM, true } } },
+        { "unlink",
+          { { "EACCES", EACCES, true, true },
+            { "EROFS", EROFS, true, true },
+            { "ENOMEM", ENOMEM, true, true } } },
         { "socket",
           { { "EMFILE", EMFILE, true },
             { "ENFILE", ENFILE, true },
             { "ENOBUFS", ENOBUFS, true },
             { "ENOMEM", ENOMEM, true } } },
+        { "fchmod", { { "EPERM", EPERM, true } } },
         { "bind",
           { { "EADDRINUSE", EADDRINUSE, true },
             { "EACCES", EACCES, true },
             { "ENOSPC", ENOSPC, true },
             { "ENOMEM", ENOMEM, true } } },
+        { "chmod", { { "EPERM", EPERM, true }, { "ENOENT", ENOENT, true } } },
         { "listen", { { "EACCES", EACCES, true }, { "ENOMEM", ENOMEM, true } } },
         { "connect",
           { { "EAGAIN", EAGAIN },
@@ -49,6 +109,7 @@ const std::vector<Kind> &kinds()
             { "ECONNREFUSED", ECONNREFUSED, true },
             { "EACCES", EACCES, true },
             { "ENOMEM", ENOMEM, true } } },
+        { "getsockopt(PEERCRED)", { { "EACCES", EACCES, true } } },
         { "accept4",
           { { "EINTR", EINTR },
             { "EMFILE", EMFILE },
@@ -149,13 +210,43 @@ static ssize_t send(int fd, const msghdr *message, int flags)
     return -1;
 }
 
+static int connect(int fd, const sockaddr *address, socklen_t length)
+{
+    // Clients dial on workers; start() looks whether somebody is there.
+    const bool isClient = QThread::currentThread() != QCoreApplication::instance()->thread();
+    return fails(isClient ? Connect : Probe) ? -1 : real.connect(fd, address, length);
+}
+
+void keepAllPackets(bool) { }
+
 int openHandles()
 {
     return ProcessFacts::openHandles();
 }
 
+static QString pathOf(const QString &pipeName)
+{
+    return QDir::tempPath() + QLatin1Char('/') + pipeName;
+}
+
+void litter(const QString &pipeName)
+{
+    const sockaddr_un address = QtNamedPipes::socketAddress(QFile::encodeName(pathOf(pipeName)));
+    const QtNamedPipes::UnixFd crashed(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (::bind(crashed.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0)
+        qFatal("bind: %s", std::strerror(errno));
+}
+
+QStringList tracesOf(const QString &pipeName)
+{
+    return QDir(QDir::tempPath())
+            .entryList({ QStringLiteral("*%1*").arg(pipeName) },
+                       QDir::AllEntries | QDir::System | QDir::Hidden);
+}
+
 void replaceCalls()
 {
+    ::umask(0077); // so that chmod() has something to do
     UnixCalls &calls = QtNamedPipes::unixCalls();
     real = calls;
     calls.epoll_create1 = [](int flags) { return fails(Create) ? -1 : real.epoll_create1(flags); };
@@ -173,14 +264,32 @@ void replaceCalls()
     calls.listen = [](int fd, int backlog) {
         return fails(Listen) ? -1 : real.listen(fd, backlog);
     };
-    calls.connect = [](int fd, const sockaddr *address, socklen_t length) {
-        return fails(Connect) ? -1 : real.connect(fd, address, length);
+    calls.connect = connect;
+    calls.getsockopt = [](int fd, int level, int option, void *value, socklen_t *length) {
+        return fails(Identify) ? -1 : real.getsockopt(fd, level, option, value, length);
     };
     calls.accept4 = [](int fd, sockaddr *address, socklen_t *length, int flags) {
         return fails(Accept) ? -1 : real.accept4(fd, address, length, flags);
     };
     calls.recvmsg = receive;
     calls.sendmsg = send;
+    calls.open = [](const char *path, int flags, mode_t mode) {
+        return fails(Open) ? -1 : real.open(path, flags, mode);
+    };
+    calls.flock = [](int fd, int operation) {
+        return fails(Flock) ? -1 : real.flock(fd, operation);
+    };
+    calls.fstat = [](int fd, struct stat *file) {
+        return fails(Fstat) ? -1 : real.fstat(fd, file);
+    };
+    calls.lstat = [](const char *path, struct stat *file) {
+        return fails(Lstat) ? -1 : real.lstat(path, file);
+    };
+    calls.fchmod = [](int fd, mode_t mode) { return fails(Fchmod) ? -1 : real.fchmod(fd, mode); };
+    calls.chmod = [](const char *path, mode_t mode) {
+        return fails(Chmod) ? -1 : real.chmod(path, mode);
+    };
+    calls.unlink = [](const char *path) { return fails(Unlink) ? -1 : real.unlink(path); };
 }
 
 } // namespace Faults

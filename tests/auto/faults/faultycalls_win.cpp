@@ -5,12 +5,13 @@
 
 #include "iocp/winapi.h"
 #include "iocp/winerror.h"
-#include "processfacts.h"
+#include "platformflags.h"
 
 #include <QtCore/qcoreapplication.h>
 #include <QtCore/qthread.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <set>
@@ -25,6 +26,8 @@ static constexpr int Short = -1; ///< one byte goes, or less is told than there 
 static constexpr int Other = -2; ///< there is another server
 static constexpr int Late = -3; ///< a packet comes after the next one, or a while later
 static constexpr int Swapped = -4; ///< of packets that come together, the first comes last
+static constexpr int Pending = -5; ///< what is done at once is told by a packet all the same
+static constexpr int ShortPending = -6; ///< likewise, and one byte goes
 
 // What a packet can carry; <ntstatus.h> and <windows.h> cannot both be had. The call has answered
 // ERROR_IO_PENDING then.
@@ -37,10 +40,14 @@ static constexpr int StatusClosing = int(0xC00000B1);
 // What the system never says, or not of a pipe that works, is not here. A port that is open gives
 // packets or WAIT_TIMEOUT. CancelIoEx(), CloseHandle() and the like fail only where the program is
 // wrong. Where a call says that the other side has gone, this is made true: the pipe is broken from
-// then on, for this side.
+// then on, for this side. CreateThread() is Qt's, and not behind the table.
+//
+// "IO_PENDING, MORE_DATA" is what Windows has answered to a read of a part since 8; "MORE_DATA" is
+// the answer of Windows before, and of Wine.
 enum {
     Port,
     Bind,
+    Skip,
     Post,
     Wait,
     Packet,
@@ -54,6 +61,14 @@ enum {
     Mode,
     Owner,
     Server,
+    Client,
+    Process,
+    Token,
+    Facts,
+    SidText,
+    Descriptor,
+    ListFirst,
+    ListNext,
     Peek,
     Read,
     Watch,
@@ -73,6 +88,7 @@ const std::vector<Kind> &kinds()
     static const std::vector<Kind> table = {
         { "CreateIoCompletionPort", { harmful(noResources), harmful(noMemory) } },
         { "CreateIoCompletionPort(pipe)", { harmful(noResources), harmful(noMemory) } },
+        { "SetFileCompletionNotificationModes", { { "NOT_SUPPORTED", ERROR_NOT_SUPPORTED } } },
         { "PostQueuedCompletionStatus", { noResources, noMemory } },
         { "GetQueuedCompletionStatusEx", { { "WAIT_TIMEOUT", WAIT_TIMEOUT } } },
         { "a packet", { { "late", Late } } },
@@ -98,22 +114,42 @@ const std::vector<Kind> &kinds()
         { "GetSecurityInfo",
           { { "ACCESS_DENIED", ERROR_ACCESS_DENIED, true }, harmful(noMemory) } },
         { "GetNamedPipeServerProcessId", { noResources } },
+        { "GetNamedPipeClientProcessId", { noResources, { "NOT_FOUND", ERROR_NOT_FOUND } } },
+        { "OpenProcess",
+          { { "ACCESS_DENIED", ERROR_ACCESS_DENIED },
+            { "INVALID_PARAMETER", ERROR_INVALID_PARAMETER }, // it has ended
+            noMemory } },
+        { "OpenProcessToken",
+          { { "ACCESS_DENIED", ERROR_ACCESS_DENIED, true }, harmful(noResources) } },
+        { "GetTokenInformation", { harmful(noMemory) } },
+        { "ConvertSidToStringSid", { harmful(noMemory) } },
+        { "ConvertStringSecurityDescriptorToSecurityDescriptor", { harmful(noMemory) } },
+        { "FindFirstFile", { { "ACCESS_DENIED", ERROR_ACCESS_DENIED }, noMemory } },
+        { "FindNextFile",
+          { { "ACCESS_DENIED", ERROR_ACCESS_DENIED }, noMemory },
+          PlatformFlags::pipesCanBeListed() ? nullptr : PlatformFlags::pipesCanBeListed().reason },
         { "PeekNamedPipe", { noResources, { "less", Short } } },
         { "ReadFile",
           { noResources,
             noMemory,
             { "INVALID_USER_BUFFER", ERROR_INVALID_USER_BUFFER },
             { "MORE_DATA", Short },
+            { "IO_PENDING", Pending },
+            { "IO_PENDING, MORE_DATA", ShortPending },
             noResourcesLater,
             { "IO_PENDING, OPERATION_ABORTED", int(StatusCancelled) },
             { "BROKEN_PIPE", ERROR_BROKEN_PIPE, true },
             { "IO_PENDING, PIPE_NOT_CONNECTED", StatusDisconnected, true } } },
         { "ReadFile of no bytes",
-          { noResources, noResourcesLater, { "IO_PENDING, BROKEN_PIPE", StatusBroken, true } } },
+          { noResources,
+            { "IO_PENDING", Pending },
+            noResourcesLater,
+            { "IO_PENDING, BROKEN_PIPE", StatusBroken, true } } },
         { "WriteFile",
           { noResources,
             noMemory,
             { "INVALID_USER_BUFFER", ERROR_INVALID_USER_BUFFER },
+            { "IO_PENDING", Pending },
             noResourcesLater,
             noMemoryLater,
             { "NO_DATA", ERROR_NO_DATA, true },
@@ -124,14 +160,16 @@ const std::vector<Kind> &kinds()
 }
 
 static WinApi real;
+static std::atomic<bool> keepsAllPackets { false };
 
 /// In the key of packets that the engine itself posts: those of one thread keep their order.
 static constexpr ULONG_PTR PostedBit = 1 << 16;
 static constexpr DWORD LongestHold = 5;
 
 static std::mutex mutex; // guards the rest, and that a pipe does not break inside a call
-static std::set<HANDLE> opened; ///< ports and pipes that are not closed
+static std::set<HANDLE> opened; ///< ports, pipes, processes and tokens that are not closed
 static std::map<HANDLE, HANDLE> ports; ///< of pipes
+static std::set<HANDLE> skipping; ///< pipes that have no packet for what is done at once
 static std::set<HANDLE> broken; ///< pipes
 static std::map<OVERLAPPED *, HANDLE> outstanding; ///< reads and writes, and their pipes
 
@@ -183,6 +221,18 @@ static HANDLE WINAPI createPort(HANDLE file, HANDLE port, ULONG_PTR key, DWORD t
     return real.createIoCompletionPort(file, port, key, threads);
 }
 
+static BOOL WINAPI skip(HANDLE pipe, UCHAR modes)
+{
+    const Fault *const fault = strike(Skip);
+    if (fault || keepsAllPackets)
+        return fail(DWORD(ERROR_NOT_SUPPORTED));
+    if (!real.setFileCompletionNotificationModes(pipe, modes))
+        return FALSE;
+    const std::lock_guard lock(mutex);
+    skipping.insert(pipe);
+    return TRUE;
+}
+
 static BOOL WINAPI post(HANDLE port, DWORD bytes, ULONG_PTR key, LPOVERLAPPED overlapped)
 {
     if (const Fault *const fault = strike(Post))
@@ -232,9 +282,10 @@ static BOOL WINAPI wait(HANDLE port, LPOVERLAPPED_ENTRY packets, ULONG maximum, 
         disturb(port, packets, *count);
     const std::lock_guard lock(mutex);
     for (ULONG i = 0; i < *count; ++i) {
-        packets[i].lpCompletionKey &= ~PostedBit;
         OVERLAPPED *const overlapped = packets[i].lpOverlapped;
-        const auto found = outstanding.find(overlapped);
+        const auto found =
+                isOfTheSystem(packets[i]) ? outstanding.find(overlapped) : outstanding.end();
+        packets[i].lpCompletionKey &= ~PostedBit;
         if (found == outstanding.end())
             continue;
         if (LONG(overlapped->Internal) == StatusCancelled && broken.count(found->second) > 0)
@@ -324,6 +375,72 @@ static BOOL WINAPI serverProcess(HANDLE pipe, PULONG process)
     return real.getNamedPipeServerProcessId(pipe, process);
 }
 
+static HANDLE WINAPI findFirst(LPCWSTR pattern, LPWIN32_FIND_DATAW found)
+{
+    if (const Fault *const fault = strike(ListFirst)) {
+        fail(DWORD(fault->code));
+        return INVALID_HANDLE_VALUE;
+    }
+    return real.findFirstFile(pattern, found);
+}
+
+static BOOL WINAPI findNext(HANDLE search, LPWIN32_FIND_DATAW found)
+{
+    if (const Fault *const fault = strike(ListNext))
+        return fail(DWORD(fault->code));
+    return real.findNextFile(search, found);
+}
+
+// --- Who is there? ---
+
+static BOOL WINAPI clientProcess(HANDLE pipe, PULONG process)
+{
+    if (const Fault *const fault = strike(Client))
+        return fail(DWORD(fault->code));
+    return real.getNamedPipeClientProcessId(pipe, process);
+}
+
+static HANDLE WINAPI openProcess(DWORD access, BOOL inherits, DWORD id)
+{
+    if (const Fault *const fault = strike(Process)) {
+        fail(DWORD(fault->code));
+        return nullptr;
+    }
+    return open(real.openProcess(access, inherits, id));
+}
+
+static BOOL WINAPI openToken(HANDLE process, DWORD access, PHANDLE token)
+{
+    if (const Fault *const fault = strike(Token))
+        return fail(DWORD(fault->code));
+    if (!real.openProcessToken(process, access, token))
+        return FALSE;
+    open(*token);
+    return TRUE;
+}
+
+static BOOL WINAPI tokenFacts(HANDLE token, TOKEN_INFORMATION_CLASS which, LPVOID facts, DWORD size,
+                              PDWORD needed)
+{
+    if (const Fault *const fault = strike(Facts))
+        return fail(DWORD(fault->code));
+    return real.getTokenInformation(token, which, facts, size, needed);
+}
+
+static BOOL WINAPI sidText(PSID sid, LPWSTR *text)
+{
+    if (const Fault *const fault = strike(SidText))
+        return fail(DWORD(fault->code));
+    return real.convertSidToStringSid(sid, text);
+}
+
+static BOOL WINAPI descriptor(LPCWSTR sddl, DWORD revision, PSECURITY_DESCRIPTOR *made, PULONG size)
+{
+    if (const Fault *const fault = strike(Descriptor))
+        return fail(DWORD(fault->code));
+    return real.convertSecurityDescriptor(sddl, revision, made, size);
+}
+
 // --- Both ---
 
 static BOOL WINAPI peek(HANDLE pipe, LPVOID data, DWORD size, LPDWORD read, LPDWORD available,
@@ -348,10 +465,26 @@ static BOOL transfer(int kind, HANDLE pipe, OVERLAPPED *overlapped, DWORD whenBr
         breakPipe(pipe);
     else if (broken.count(pipe) > 0)
         return fail(whenBroken);
-    if (fault && fault->code != Short)
-        return answer(pipe, fault->code, overlapped);
-    outstanding[overlapped] = pipe;
-    return call(fault != nullptr);
+    const int code = fault ? fault->code : 0;
+    const bool isShort = code == Short || code == ShortPending;
+    const bool isPending = code == Pending || code == ShortPending;
+    if (fault && !isShort && !isPending)
+        return answer(pipe, code, overlapped);
+    outstanding[overlapped] = pipe; // its packet may come before the call has returned
+    const BOOL ok = call(isShort);
+    const DWORD error = ok ? ERROR_SUCCESS : GetLastError();
+    const bool isDone = error == ERROR_SUCCESS || error == ERROR_MORE_DATA;
+    const bool hasPacket = error == ERROR_IO_PENDING || (isDone && skipping.count(pipe) == 0);
+    if (isDone && isPending) {
+        if (!hasPacket)
+            real.postQueuedCompletionStatus(ports[pipe], DWORD(overlapped->InternalHigh), 0,
+                                            overlapped);
+        return fail(ERROR_IO_PENDING);
+    }
+    if (!hasPacket)
+        outstanding.erase(overlapped);
+    SetLastError(error);
+    return ok;
 }
 
 static BOOL WINAPI readFile(HANDLE pipe, LPVOID data, DWORD size, LPDWORD count,
@@ -376,6 +509,7 @@ static BOOL WINAPI closeHandle(HANDLE handle)
         const std::lock_guard lock(mutex);
         opened.erase(handle);
         ports.erase(handle);
+        skipping.erase(handle);
         broken.erase(handle);
     }
     return real.closeHandle(handle);
@@ -384,7 +518,22 @@ static BOOL WINAPI closeHandle(HANDLE handle)
 int openHandles()
 {
     const std::lock_guard lock(mutex);
-    return ProcessFacts::openHandles() + int(opened.size()); // Wine does not count them
+    return int(opened.size());
+}
+
+void keepAllPackets(bool on)
+{
+    keepsAllPackets = on;
+}
+
+void litter(const QString &) { } // a pipe ends with its process
+
+QStringList tracesOf(const QString &pipeName)
+{
+    const QString path = QStringLiteral("\\\\.\\pipe\\") + pipeName;
+    const bool isThere = real.waitNamedPipe(reinterpret_cast<LPCWSTR>(path.utf16()), 1)
+            || GetLastError() != ERROR_FILE_NOT_FOUND;
+    return isThere ? QStringList(path) : QStringList();
 }
 
 void replaceCalls()
@@ -394,6 +543,7 @@ void replaceCalls()
     api.createIoCompletionPort = createPort;
     api.getQueuedCompletionStatusEx = wait;
     api.postQueuedCompletionStatus = post;
+    api.setFileCompletionNotificationModes = skip;
     api.createNamedPipe = createPipe;
     api.waitNamedPipe = waitPipe;
     api.getNamedPipeHandleState = countInstances;
@@ -401,7 +551,15 @@ void replaceCalls()
     api.createFile = openPipe;
     api.setNamedPipeHandleState = setMode;
     api.getNamedPipeServerProcessId = serverProcess;
+    api.getNamedPipeClientProcessId = clientProcess;
+    api.openProcess = openProcess;
+    api.openProcessToken = openToken;
+    api.getTokenInformation = tokenFacts;
+    api.convertSidToStringSid = sidText;
+    api.convertSecurityDescriptor = descriptor;
     api.getSecurityInfo = securityInfo;
+    api.findFirstFile = findFirst;
+    api.findNextFile = findNext;
     api.peekNamedPipe = peek;
     api.readFile = readFile;
     api.writeFile = writeFile;

@@ -3,6 +3,7 @@
 
 #include "faultinjector.h"
 #include "faultscenario.h"
+#include "skipping.h"
 #include "stress.h"
 
 #include <QtCore/qelapsedtimer.h>
@@ -24,9 +25,11 @@ private Q_SLOTS:
     void eachCallFailsOnce();
     void callsFailAtRandom_data();
     void callsFailAtRandom();
+    void everyFaultHasStruck();
 
 private:
     int m_runs = 0;
+    int m_rows = 0; ///< of the two sweeps, that have run
 };
 
 static const struct
@@ -34,10 +37,10 @@ static const struct
     const char *name;
     Mode mode;
 } modes[] = {
-    { "marshalled, 1 worker", { false, 1 } },
-    { "marshalled, 2 workers, asking to read", { false, 2, true } },
-    { "free-threaded, 1 worker", { true, 1 } },
-    { "free-threaded, 2 workers", { true, 2 } },
+    { "marshalled, 1 worker", { false, 1, false, true } },
+    { "marshalled, 2 workers, asking to read", { false, 2, true, false } },
+    { "free-threaded, 1 worker", { true, 1, false, false } },
+    { "free-threaded, 2 workers", { true, 2, false, true } },
 };
 // A full run injects so many faults at least; the seeds go on until it has.
 static constexpr int FullCount = 10'000;
@@ -47,6 +50,7 @@ void tst_FaultSweeps::initTestCase()
 {
     // What is said about faults would be thousands of lines.
     QLoggingCategory::setFilterRules(QStringLiteral("qtnamedpipes.*=false"));
+    QVERIFY(Faults::fitsTheTables());
     Faults::replaceCalls();
     for (const auto &each : modes) { // what is opened once for the process; and no fault, no harm
         for (int i = 0; i < 2; ++i) {
@@ -91,6 +95,7 @@ void tst_FaultSweeps::eachCallFailsOnce()
                 break; // there is no such call any more
         }
     }
+    ++m_rows;
 }
 
 void tst_FaultSweeps::callsFailAtRandom_data()
@@ -118,6 +123,15 @@ void tst_FaultSweeps::callsFailAtRandom()
         QVERIFY2(runs < 10 * FullCount, "no fault strikes");
     }
     QVERIFY(Faults::totalStrikes() >= wanted);
+    ++m_rows;
+}
+
+void tst_FaultSweeps::everyFaultHasStruck()
+{
+    if (m_rows < int(std::size(modes) * (Faults::kinds().size() + 1)))
+        SKIP_BECAUSE("not everything above has run");
+    const QStringList never = Faults::neverStruck();
+    QVERIFY2(never.isEmpty(), qPrintable(never.join(QLatin1String("; "))));
 }
 
 QTEST_GUILESS_MAIN(tst_FaultSweeps)

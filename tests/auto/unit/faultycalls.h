@@ -28,17 +28,20 @@ struct Fault
     std::atomic<int> times { 0 };
     std::atomic<int> code { 0 };
     std::atomic<int> calls { 0 }; ///< all of them, whether they fail or not
+    std::atomic<int> spared { 0 }; ///< so many of them succeed before
 
-    void set(int newCode, int newTimes)
+    void set(int newCode, int newTimes, int newSpared = 0)
     {
         code = newCode;
         times = newTimes;
+        spared = newSpared;
         calls = 0;
     }
     /// True when this call fails; errno is set then.
     bool strikes()
     {
-        ++calls;
+        if (++calls <= spared)
+            return false;
         for (int left = times; left > 0;) {
             if (times.compare_exchange_weak(left, left - 1)) {
                 errno = code;
@@ -50,8 +53,9 @@ struct Fault
 };
 
 inline constexpr int always = 1 << 30;
-inline Fault createFault, controlFault, waitFault, eventFault, socketFault, bindFault, listenFault,
-        connectFault, acceptFault, readFault, sendFault;
+inline Fault createFault, controlFault, waitFault, eventFault, socketFault, optionFault, bindFault,
+        listenFault, connectFault, acceptFault, readFault, sendFault;
+inline Fault openFault, flockFault, fstatFault, lstatFault, fchmodFault, chmodFault, unlinkFault;
 inline std::atomic<int> controlOperation { EPOLL_CTL_ADD }; ///< that controlFault strikes
 inline std::atomic<quint32> controlEvents { 0 }; ///< and only with one of these, when there are any
 inline std::atomic<int> longestSend { 0 }; ///< bytes that a send takes at most; 0: what it gets
@@ -102,6 +106,9 @@ inline void replaceCalls()
     calls.socket = [](int domain, int type, int protocol) {
         return socketFault.strikes() ? -1 : real.socket(domain, type, protocol);
     };
+    calls.getsockopt = [](int fd, int level, int option, void *value, socklen_t *length) {
+        return optionFault.strikes() ? -1 : real.getsockopt(fd, level, option, value, length);
+    };
     calls.bind = [](int fd, const sockaddr *address, socklen_t length) {
         return bindFault.strikes() ? -1 : real.bind(fd, address, length);
     };
@@ -116,13 +123,33 @@ inline void replaceCalls()
     };
     calls.recvmsg = faultyRead;
     calls.sendmsg = faultySend;
+    calls.open = [](const char *path, int flags, mode_t mode) {
+        return openFault.strikes() ? -1 : real.open(path, flags, mode);
+    };
+    calls.flock = [](int fd, int operation) {
+        return flockFault.strikes() ? -1 : real.flock(fd, operation);
+    };
+    calls.fstat = [](int fd, struct stat *file) {
+        return fstatFault.strikes() ? -1 : real.fstat(fd, file);
+    };
+    calls.lstat = [](const char *path, struct stat *file) {
+        return lstatFault.strikes() ? -1 : real.lstat(path, file);
+    };
+    calls.fchmod = [](int fd, mode_t mode) {
+        return fchmodFault.strikes() ? -1 : real.fchmod(fd, mode);
+    };
+    calls.chmod = [](const char *path, mode_t mode) {
+        return chmodFault.strikes() ? -1 : real.chmod(path, mode);
+    };
+    calls.unlink = [](const char *path) { return unlinkFault.strikes() ? -1 : real.unlink(path); };
 }
 
 inline void clearFaults()
 {
-    for (Fault *fault :
-         { &createFault, &controlFault, &waitFault, &eventFault, &socketFault, &bindFault,
-           &listenFault, &connectFault, &acceptFault, &readFault, &sendFault })
+    for (Fault *fault : { &createFault, &controlFault, &waitFault, &eventFault, &socketFault,
+                          &optionFault, &bindFault, &listenFault, &connectFault, &acceptFault,
+                          &readFault, &sendFault, &openFault, &flockFault, &fstatFault, &lstatFault,
+                          &fchmodFault, &chmodFault, &unlinkFault })
         fault->set(0, 0);
     controlOperation = EPOLL_CTL_ADD;
     controlEvents = 0;

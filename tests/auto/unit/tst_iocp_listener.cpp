@@ -139,6 +139,8 @@ private Q_SLOTS:
     void nameOfALiveServerIsInUse();
     void nameIsFreeWhileAClientStillHoldsItsEnd();
     void badSecurityDescriptorIsRefused();
+    void securityDescriptorThatCannotBeMadeIsTold_data();
+    void securityDescriptorThatCannotBeMadeIsTold();
     void instancesAreCreatedAsTheyMustBe();
     void clientThatIsThereAlreadyIsLetIn();
     void clientThatHasGoneAlreadyIsLetIn_data();
@@ -292,6 +294,61 @@ void tst_IocpListener::badSecurityDescriptorIsRefused()
     QCOMPARE(error.error, NamedPipe::InvalidConfiguration);
     QVERIFY(error.text().contains(QLatin1String("nonsense")));
     QVERIFY(!server.nameExists());
+}
+
+void tst_IocpListener::securityDescriptorThatCannotBeMadeIsTold_data()
+{
+    QTest::addColumn<QString>("call");
+    QTest::addColumn<NamedPipe::Error>("error");
+    QTest::addColumn<QString>("text");
+    const auto add = [](const char *call, NamedPipe::Error error, const char *text) {
+        QTest::newRow(call) << QString::fromLatin1(call) << error << QString::fromLatin1(text);
+    };
+    add("OpenProcessToken", NamedPipe::ResourceExhausted, "(OpenProcessToken: 1450)");
+    add("GetTokenInformation", NamedPipe::SystemError, "which user runs the server");
+    add("ConvertSidToStringSid", NamedPipe::SystemError, "which user runs the server");
+    // Short of memory, and not a mistake in the descriptor.
+    add("ConvertStringSecurityDescriptorToSecurityDescriptor", NamedPipe::ResourceExhausted,
+        "(ConvertStringSecurityDescriptorToSecurityDescriptor: 1450)");
+}
+
+void tst_IocpListener::securityDescriptorThatCannotBeMadeIsTold()
+{
+    QFETCH(QString, call);
+    QFETCH(NamedPipe::Error, error);
+    QFETCH(QString, text);
+    Server server;
+    {
+        const ScriptedApi api; // puts back what is replaced here
+        if (call == QLatin1String("OpenProcessToken")) {
+            winApi().openProcessToken = [](HANDLE, DWORD, PHANDLE) {
+                return ScriptedApi::fail(ERROR_NO_SYSTEM_RESOURCES);
+            };
+        } else if (call == QLatin1String("GetTokenInformation")) {
+            winApi().getTokenInformation = [](HANDLE, TOKEN_INFORMATION_CLASS, LPVOID, DWORD,
+                                              PDWORD) {
+                return ScriptedApi::fail(ERROR_NO_SYSTEM_RESOURCES);
+            };
+        } else if (call == QLatin1String("ConvertSidToStringSid")) {
+            winApi().convertSidToStringSid = [](PSID, LPWSTR *) {
+                return ScriptedApi::fail(ERROR_NO_SYSTEM_RESOURCES);
+            };
+        } else {
+            winApi().convertSecurityDescriptor = [](LPCWSTR, DWORD, PSECURITY_DESCRIPTOR *,
+                                                    PULONG) {
+                return ScriptedApi::fail(ERROR_NO_SYSTEM_RESOURCES);
+            };
+        }
+        const TransportError told = server.listen();
+        QCOMPARE(told.error, error);
+        QVERIFY2(told.text().contains(text), qPrintable(told.text()));
+        QVERIFY(!server.nameExists());
+        QCOMPARE(server.hub->places(), 0);
+    }
+    QVERIFY(server.start()); // when the trouble is over
+    RawPeer client;
+    QVERIFY(client.connectTo(server.settings.name));
+    QVERIFY(server.hub->hasClients(1));
 }
 
 void tst_IocpListener::instancesAreCreatedAsTheyMustBe()

@@ -195,6 +195,7 @@ void tst_SeldomPaths::staleSocketThatStaysIsTold_data()
     QTest::addColumn<QString>("call");
     QTest::addColumn<int>("code");
     QTest::newRow("socket") << u"socket"_s << EMFILE;
+    QTest::newRow("connect") << u"connect"_s << ENOMEM;
     QTest::newRow("unlink") << u"unlink"_s << EISDIR;
 }
 
@@ -220,6 +221,10 @@ void tst_SeldomPaths::staleSocketThatStaysIsTold()
     if (call == u"socket") { // the one that looks whether the file is served
         socketFault.set(code, 1);
         QVERIFY(!echo.server.start());
+    } else if (call == u"connect") { // likewise
+        connectFault.set(code, 1);
+        QVERIFY(!echo.server.start());
+        QCOMPARE(echo.server.error(), NamedPipe::ResourceExhausted); // not "in use"
     } else { // after the look the file is another one
         const Instead connect(&UnixCalls::connect, [](int, const sockaddr *address, socklen_t) {
             ::unlink(pathOf(address));

@@ -8,7 +8,11 @@
 
 #include <QtCore/qdir.h>
 #include <QtCore/qelapsedtimer.h>
+#include <QtCore/qfile.h>
+#include <QtCore/qscopeguard.h>
 #include <QtTest/QtTest>
+
+#include <sys/stat.h>
 
 using namespace QtNamedPipes;
 using namespace Qt::StringLiterals;
@@ -22,6 +26,14 @@ class tst_ServerFaults : public FaultySuite
 private Q_SLOTS:
     void startReportsWhatFailed_data();
     void startReportsWhatFailed();
+    void startThatIsNotSureOfItsFilesLeavesThemToTheNext_data();
+    void startThatIsNotSureOfItsFilesLeavesThemToTheNext();
+    void modeThatCannotBeWidenedIsTold_data();
+    void modeThatCannotBeWidenedIsTold();
+    void lockIsAskedForAgainAfterASignal();
+    void whatStopCannotRemoveIsTakenOverByTheNext_data();
+    void whatStopCannotRemoveIsTakenOverByTheNext();
+    void clientThatCannotBeIdentifiedIsRefused();
     void acceptSurvives_data();
     void acceptSurvives();
     void acceptBacksOffInsteadOfSpinning_data();
@@ -34,7 +46,15 @@ private Q_SLOTS:
     void tasksThatWaitAreDoneInOneRound();
 };
 
-// --- start() ---
+// --- start() and stop() ---
+
+/// What there is in the folder of the sockets, for the server of \a echo.
+static QStringList filesOf(const EchoServer &echo)
+{
+    return QDir(QDir::tempPath())
+            .entryList({ u"*%1*"_s.arg(echo.server.pipeName()) },
+                       QDir::AllEntries | QDir::System | QDir::Hidden);
+}
 
 void tst_ServerFaults::startReportsWhatFailed_data()
 {
@@ -56,6 +76,9 @@ void tst_ServerFaults::startReportsWhatFailed_data()
     QTest::newRow("listen, in use")
             << u"listen"_s << EADDRINUSE << NamedPipe::NameInUse << QString();
     QTest::newRow("listen, odd") << u"listen"_s << EDOM << NamedPipe::SystemError << QString();
+    QTest::newRow("open") << u"open"_s << EMFILE << NamedPipe::ResourceExhausted
+                          << u"cannot open the lock file"_s;
+    QTest::newRow("fchmod") << u"fchmod"_s << EPERM << NamedPipe::AccessDenied << QString();
 }
 
 void tst_ServerFaults::startReportsWhatFailed()
@@ -69,13 +92,10 @@ void tst_ServerFaults::startReportsWhatFailed()
             : call == u"epoll_ctl"          ? controlFault
             : call == u"socket"             ? socketFault
             : call == u"bind"               ? bindFault
-                                            : listenFault;
+            : call == u"listen"             ? listenFault
+            : call == u"open"               ? openFault
+                                            : fchmodFault;
     EchoServer echo;
-    const QDir folder(QDir::tempPath());
-    const auto files = [&] {
-        return folder.entryList({ u"*%1*"_s.arg(echo.server.pipeName()) },
-                                QDir::AllEntries | QDir::System | QDir::Hidden);
-    };
     fault.set(code, 1);
     QVERIFY(!echo.server.start());
     QVERIFY(!echo.server.isRunning());
@@ -83,7 +103,7 @@ void tst_ServerFaults::startReportsWhatFailed()
     const QString said = echo.server.errorString();
     QVERIFY2(said.contains(text), qPrintable(said));
     QVERIFY2(said.contains(u"%1: %2"_s.arg(call).arg(code)), qPrintable(said));
-    QCOMPARE(files(), QStringList());
+    QCOMPARE(filesOf(echo), QStringList());
     QCOMPARE(ProcessFacts::openHandles(), m_handles);
     QVERIFY(waitUntil([&] { return echo.errors.size() == 1; }));
     QCOMPARE(echo.errors.constFirst(), error);
@@ -94,7 +114,152 @@ void tst_ServerFaults::startReportsWhatFailed()
     QVERIFY(echo.echoes(peer, { "hello"_ba }));
 }
 
+void tst_ServerFaults::startThatIsNotSureOfItsFilesLeavesThemToTheNext_data()
+{
+    QTest::addColumn<QString>("call");
+    QTest::addColumn<int>("nth");
+    QTest::addColumn<int>("code");
+    QTest::addColumn<NamedPipe::Error>("error");
+    QTest::addColumn<QString>("left"); // %1 is the name
+    const QString lock = u".%1.lock"_s; // whose it is nobody knows
+    QTest::newRow("flock") << u"flock"_s << 1 << ENOLCK << NamedPipe::SystemError << lock;
+    QTest::newRow("fstat of the lock file")
+            << u"fstat"_s << 1 << ENOMEM << NamedPipe::ResourceExhausted << lock;
+    QTest::newRow("lstat of the lock file")
+            << u"lstat"_s << 1 << EACCES << NamedPipe::AccessDenied << lock;
+    QTest::newRow("lstat before bind")
+            << u"lstat"_s << 2 << ENOMEM << NamedPipe::ResourceExhausted << QString();
+    QTest::newRow("lstat after bind")
+            << u"lstat"_s << 3 << ENOMEM << NamedPipe::ResourceExhausted << u"%1"_s;
+}
+
+void tst_ServerFaults::startThatIsNotSureOfItsFilesLeavesThemToTheNext()
+{
+    QFETCH(QString, call);
+    QFETCH(int, nth);
+    QFETCH(int, code);
+    QFETCH(NamedPipe::Error, error);
+    QFETCH(QString, left);
+    EchoServer echo;
+    Fault &fault = call == u"flock" ? flockFault : call == u"fstat" ? fstatFault : lstatFault;
+    fault.set(code, 10, nth - 1); // it stays, and start() comes back all the same
+    QVERIFY(!echo.server.start());
+    QCOMPARE(echo.server.error(), error);
+    const QString said = echo.server.errorString();
+    QVERIFY2(said.contains(u"%1: %2"_s.arg(call).arg(code)), qPrintable(said));
+    QCOMPARE(filesOf(echo).join(u' '),
+             left.contains(u"%1") ? left.arg(echo.server.pipeName()) : left);
+    fault.set(0, 0);
+
+    QVERIFY2(echo.server.start(), qPrintable(echo.server.errorString()));
+    RawPeer peer;
+    QVERIFY(echo.connects(peer));
+    QVERIFY(echo.echoes(peer, { "hello"_ba }));
+    echo.server.stop();
+    QCOMPARE(filesOf(echo), QStringList());
+}
+
+void tst_ServerFaults::modeThatCannotBeWidenedIsTold_data()
+{
+    QTest::addColumn<QString>("call");
+    QTest::addColumn<QString>("told");
+    QTest::addColumn<int>("code");
+    QTest::newRow("open") << u"open"_s << u"open"_s << EMFILE;
+    QTest::newRow("fstat") << u"fstat"_s << u"open"_s << ENOMEM;
+    QTest::newRow("chmod") << u"chmod"_s << u"chmod"_s << EPERM;
+    QTest::newRow("chmod, where there is no /proc") << u"chmod"_s << u"chmod"_s << ENOENT;
+}
+
+void tst_ServerFaults::modeThatCannotBeWidenedIsTold()
+{
+    QFETCH(QString, call);
+    QFETCH(QString, told);
+    QFETCH(int, code);
+    const mode_t before = ::umask(0077); // so that there is something to widen
+    const auto restore = qScopeGuard([before] { ::umask(before); });
+    EchoServer echo;
+    echo.server.setAccessOptions(NamedPipe::WorldAccess);
+    if (call == u"chmod")
+        chmodFault.set(code, 1);
+    else // the first one is for the lock file
+        (call == u"open" ? openFault : fstatFault).set(code, 1, 1);
+    QVERIFY(!echo.server.start()); // rather than with another mode than was asked for
+    const QString said = echo.server.errorString();
+    QVERIFY2(said.contains(u"%1: %2"_s.arg(told).arg(code)), qPrintable(said));
+    QCOMPARE(filesOf(echo), QStringList());
+    QVERIFY(echo.server.start());
+    const QByteArray path = QFile::encodeName(echo.server.fullPipeName());
+    struct stat file = {};
+    QCOMPARE(::lstat(path.constData(), &file), 0);
+    QCOMPARE(file.st_mode & ALLPERMS, mode_t(0666));
+}
+
+void tst_ServerFaults::lockIsAskedForAgainAfterASignal()
+{
+    EchoServer echo;
+    flockFault.set(EINTR, 5);
+    QVERIFY2(echo.server.start(), qPrintable(echo.server.errorString()));
+    QCOMPARE(flockFault.times.load(), 0);
+    echo.server.stop();
+    QCOMPARE(filesOf(echo), QStringList());
+}
+
+void tst_ServerFaults::whatStopCannotRemoveIsTakenOverByTheNext_data()
+{
+    QTest::addColumn<bool>("isLook");
+    QTest::addColumn<int>("times");
+    QTest::addColumn<QString>("left"); // %1 is the name
+    QTest::newRow("the socket cannot be looked at") << true << 1 << u"%1"_s;
+    QTest::newRow("the socket stays") << false << 1 << u"%1"_s;
+    QTest::newRow("both files stay") << false << 2 << u".%1.lock %1"_s;
+}
+
+void tst_ServerFaults::whatStopCannotRemoveIsTakenOverByTheNext()
+{
+    QFETCH(bool, isLook);
+    QFETCH(int, times);
+    QFETCH(QString, left);
+    EchoServer echo;
+    QVERIFY(echo.server.start());
+    RawPeer before;
+    QVERIFY(echo.connects(before));
+    (isLook ? lstatFault : unlinkFault).set(EACCES, times);
+    echo.server.stop();
+    QCOMPARE(filesOf(echo).join(u' '), left.replace(u"%1"_s, echo.server.pipeName()));
+    QVERIFY(before.atEnd());
+    RawPeer tooLate;
+    QVERIFY(!tooLate.connectTo(echo.server.pipeName(), RawPeer::Milliseconds(0)));
+
+    QVERIFY2(echo.server.start(), qPrintable(echo.server.errorString()));
+    RawPeer peer;
+    QVERIFY(echo.connects(peer));
+    QVERIFY(echo.echoes(peer, { "hello"_ba }));
+    echo.server.stop();
+    QCOMPARE(filesOf(echo), QStringList());
+    QVERIFY(echo.errors.isEmpty());
+}
+
 // --- accept ---
+
+/// Who it is cannot be found out: it is turned away, and the next one is let in.
+void tst_ServerFaults::clientThatCannotBeIdentifiedIsRefused()
+{
+    EchoServer echo;
+    echo.server.setMaxConnections(1);
+    QVERIFY(echo.server.start());
+    optionFault.set(EACCES, 3);
+    for (int number = 1; number <= 3; ++number) {
+        RawPeer unknown;
+        QVERIFY(unknown.connectTo(echo.server.pipeName()));
+        QVERIFY(unknown.atEnd());
+        QVERIFY(waitUntil(
+                [&] { return echo.server.statistics().connectionsRefused == quint64(number); }));
+    }
+    RawPeer peer; // the only place is free
+    QVERIFY(echo.connects(peer));
+    QVERIFY(echo.echoes(peer, { "hello"_ba }));
+    QCOMPARE(echo.server.statistics().connectionsAccepted, 1u);
+}
 
 void tst_ServerFaults::acceptSurvives_data()
 {
