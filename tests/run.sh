@@ -9,8 +9,8 @@
 #   --native        Debug build on this system (the default)
 #   --sanitizers    with AddressSanitizer + UndefinedBehaviorSanitizer, and with ThreadSanitizer
 #   --windows       cross-built with MinGW-w64, under Wine
-#   --extras        what is no Qt Test suite: the documentation, a short search by the fuzzers, packages and their
-#                   consumers, and that the benchmarks run
+#   --extras        what is no Qt Test suite: the documentation, licences, a short search by the fuzzers, packages and
+#                   their users on both systems, and that the benchmarks run
 #   --all           all of these
 #   --filter REGEX  only suites whose name matches (as ctest -R)
 #   --repeat N      run each suite N times
@@ -69,6 +69,7 @@ done
 passed=0
 failed=0
 table=()   # a line for each configuration
+skips=()   # a line for each test that was skipped, with the reason
 trouble=() # a line for each suite that failed
 
 # totals_of LOG prints "passed failed skipped", nothing if the log has no totals.
@@ -76,6 +77,14 @@ totals_of() {
     [ -f "$1" ] || return 0
     tr -d '\r' <"$1" | sed -n 's/^Totals: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped.*/\1 \2 \3/p' |
         awk '{ p += $1; f += $2; s += $3 } END { if (NR) print p, f, s }'
+}
+
+# skips_in PRESET LOG... prints, for each reason, what it has left out.
+skips_in() {
+    local preset=$1
+    shift
+    cat -- "$@" 2>/dev/null | tr -d '\r' | sed -n 's/^SKIP   : \([A-Za-z_]*\)::\([A-Za-z0-9_]*\)([^)]*) /\1::\2(): /p' |
+        sort | uniq -c | sed "s/^ *\([0-9]*\) /$preset \1 x /"
 }
 
 # count_suites PRESET LOG_DIR SUITE... adds up one run of the suites.
@@ -132,6 +141,7 @@ test_preset() {
                 ctest --preset "$preset" -R "$filter") || true
             count_suites "$preset" "$log_dir" "${suites[@]}"
         done
+        mapfile -t -O ${#skips[@]} skips < <(skips_in "$preset" "$log_dir"/*.txt)
         if [ ${#suites[@]} -eq 0 ]; then
             trouble+=("$preset: no suite matches '$filter'")
             run_failed=1
@@ -211,14 +221,21 @@ for preset in "${presets[@]}"; do
 done
 if [ $extras = yes ]; then
     run_extra docs "$source_dir/docs/build.sh"
+    need_packages "to look for licences" reuse
+    run_extra licences reuse --root "$source_dir" lint
     run_extra fuzz "$source_dir/tests/fuzz/run.sh" --seconds 10
     run_extra packaging "$source_dir/tests/packaging/run.sh"
+    run_extra packaging-windows "$source_dir/tests/packaging/run.sh" --windows
     run_extra benchmark-tables python3 -B "$source_dir/tests/benchmarks/test_compare.py"
     run_extra benchmark "$source_dir/tests/benchmarks/run.sh" --quick --repeat 1 --rows '^(oneway-64-1|echo-64|broadcast)$'
 fi
 
 printf '\n%-15s %8s %8s %8s %8s %8s\n' configuration suites passed failed skipped time
 printf '%s\n' "${table[@]}"
+if [ ${#skips[@]} -gt 0 ]; then
+    printf '\nSkipped:\n'
+    printf '  %s\n' "${skips[@]}"
+fi
 if [ ${#trouble[@]} -gt 0 ]; then
     printf '\nFailed:\n'
     printf '  %s\n' "${trouble[@]}"

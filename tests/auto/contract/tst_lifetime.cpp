@@ -221,6 +221,7 @@ void Life::run(const std::function<bool()> &isOver)
         [&] { return dial(), true; },
         [&] { return waitFor(m_serverEnds); },
         [&] { return waitFor(m_clientEnds); },
+        [&] { return server->setPipeName(m_name + u'x'), true; }, // fullPipeName follows in stop()
         [&] { return server->stop(), true; },
     };
     for (const auto &step : steps) {
@@ -235,7 +236,8 @@ bool Life::serves()
 {
     if (!server)
         makeServer();
-    server->setMaxConnections(0); // run() may have come to its end before
+    server->setMaxConnections(0); // run() leaves both as they are wherever it ends
+    server->setPipeName(m_name);
     if (!server->isRunning() && !server->start())
         return false;
     RawPeer peer;

@@ -62,6 +62,7 @@ private:
         {
             for (int index = 0; index < count; ++index)
                 peers.push_back(server->connectPeer());
+            connection = server->server.connections().value(0);
         }
         void flood(RawPeer &peer, qsizetype size)
         {
@@ -99,10 +100,6 @@ void tst_Stop::addStateRows()
 bool tst_Stop::Scene::enter(State state, bool freeThreaded)
 {
     TestServer &ts = *server;
-    ts.recorder.onConnected() = [this](const NamedPipeServerConnectionPtr &client) {
-        if (!connection)
-            connection = client;
-    };
     ts.server.setFreeThreadingEvents(freeThreaded);
     ts.server.setNumThreadsIOCP(2);
     ts.server.setContinuouslyReadFromPipe(state != UnreadInManualMode);
