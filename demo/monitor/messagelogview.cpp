@@ -62,7 +62,10 @@ protected:
 } // namespace
 
 /// What is aligned to the right keeps a distance from the column that begins there.
-static const QString NumberGap(2, QChar(QChar::Nbsp));
+static QString withGap(const QString &number)
+{
+    return number + QString(2, QChar(QChar::Nbsp));
+}
 
 static bool isNumber(int column)
 {
@@ -82,7 +85,7 @@ public:
                         int role = Qt::DisplayRole) const override
     {
         const QVariant data = QSortFilterProxyModel::headerData(section, orientation, role);
-        return role == Qt::DisplayRole && isNumber(section) ? data.toString() + NumberGap : data;
+        return role == Qt::DisplayRole && isNumber(section) ? withGap(data.toString()) : data;
     }
 
     const QString &text() const { return m_text; }
@@ -148,7 +151,7 @@ protected:
         QStyledItemDelegate::initStyleOption(option, index);
         option->state &= ~QStyle::State_HasFocus; // rows are selected, not cells
         if (isNumber(index.column()))
-            option->text += NumberGap;
+            option->text = withGap(option->text);
         const MessageLog::Direction direction = m_filter->message(index).direction;
         if (index.column() == MessageLog::MessageColumn && direction != MessageLog::Event)
             option->font = m_fixedFont;
@@ -352,8 +355,8 @@ void MessageLogView::fitColumns()
     };
     fit(MessageLog::TimeColumn, QStringLiteral("00:00:00.000"));
     fit(MessageLog::DirectionColumn, MessageLog::directionText(MessageLog::Event));
-    fit(MessageLog::ClientColumn, QStringLiteral("000000") + NumberGap);
-    fit(MessageLog::SizeColumn, QStringLiteral("1000.0 KiB") + NumberGap);
+    fit(MessageLog::ClientColumn, withGap(QStringLiteral("000000")));
+    fit(MessageLog::SizeColumn, withGap(QStringLiteral("1000.0 KiB")));
     const int height = qMax(metrics.height(), QFontMetrics(fixedFont()).height()) + 4;
     m_table->verticalHeader()->setMinimumSectionSize(height);
     m_table->verticalHeader()->setDefaultSectionSize(height);

@@ -21,7 +21,7 @@ struct MessageBatch
     QByteArray block; ///< the storage that the spans point into
     std::vector<MessageSpan> spans;
 
-    qint64 count() const { return qint64(spans.size() + wholes.size()); }
+    qint64 count() const { return qint64(spans.size()) + qint64(wholes.size()); }
     bool isEmpty() const { return spans.empty() && wholes.empty(); }
     qint64 bytes() const;
 

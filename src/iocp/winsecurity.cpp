@@ -16,7 +16,7 @@ namespace QtNamedPipes {
 // which shares its bit with FILE_APPEND_DATA: a client that had it could pose as an instance of the
 // server.
 static constexpr DWORD ClientRights =
-        (FILE_GENERIC_READ | FILE_GENERIC_WRITE) & ~FILE_CREATE_PIPE_INSTANCE;
+        FILE_GENERIC_READ | (FILE_GENERIC_WRITE & ~FILE_CREATE_PIPE_INSTANCE);
 static_assert(ClientRights == 0x0012019B,
               "the rights that docs and SDDL strings of the field show");
 

@@ -15,7 +15,8 @@ Requests::Requests(const NamedPipeClientConnectionPtr &connection) : m_connectio
     // The others were sent, and the server may have seen them; nobody knows.
     QObject::connect(connection.get(), &NamedPipeClientConnection::disconnected, &m_context,
                      [this] {
-                         for (const quint64 number : m_open.keys())
+                         const QList<quint64> open = m_open.keys(); // finish() changes m_open
+                         for (const quint64 number : open)
                              finish(number, Disconnected);
                      });
 }

@@ -17,7 +17,7 @@ public:
 
 private:
     Q_DISABLE_COPY_MOVE(StopSignal)
-    int m_descriptor = -1; ///< Linux only
+    [[maybe_unused]] int m_descriptor = -1; ///< Linux only
     QObject m_context;
 };
 

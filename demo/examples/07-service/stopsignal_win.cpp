@@ -4,19 +4,20 @@
 #include "stopsignal.h"
 
 #include <QtCore/qcoreapplication.h>
+#include <QtCore/qmutex.h>
 
 #include <windows.h>
 
 #include <mutex>
 
-static std::mutex mutex; // guards the next line
+static QBasicMutex mutex; // guards the next line
 static QObject *context = nullptr; ///< of the StopSignal, while there is one
 
 /// Called on a thread that Windows makes for it.
 static BOOL WINAPI stopProgram(DWORD event)
 {
     {
-        const std::lock_guard<std::mutex> lock(mutex);
+        const std::lock_guard<QBasicMutex> lock(mutex);
         if (context)
             QMetaObject::invokeMethod(context, &QCoreApplication::quit, Qt::QueuedConnection);
     }
@@ -29,7 +30,7 @@ static BOOL WINAPI stopProgram(DWORD event)
 
 StopSignal::StopSignal()
 {
-    const std::lock_guard<std::mutex> lock(mutex);
+    const std::lock_guard<QBasicMutex> lock(mutex);
     context = &m_context;
     // For good: to remove it would mean to wait for a call that waits for the end of the program.
     SetConsoleCtrlHandler(stopProgram, TRUE);
@@ -37,6 +38,6 @@ StopSignal::StopSignal()
 
 StopSignal::~StopSignal()
 {
-    const std::lock_guard<std::mutex> lock(mutex);
+    const std::lock_guard<QBasicMutex> lock(mutex);
     context = nullptr;
 }

@@ -108,6 +108,7 @@ public:
     Steps<void(HANDLE)> closes; ///< of pipes; to watch, they are closed all the same
     Steps<BOOL(DWORD *left)> peeks;
     Steps<BOOL()> posts;
+    Steps<BOOL()> takes; ///< of packets out of the port
     Steps<HANDLE()> ports;
     Steps<HANDLE()> binds; ///< of a handle to the port
     /// What is done at once has no packet. Otherwise as if the system could not do without.
@@ -213,6 +214,8 @@ private:
                                                    BOOL isAlertable)
     {
         ++s_current->waits;
+        if (const auto step = s_current->takes.take())
+            return step();
         return ::GetQueuedCompletionStatusEx(port, packets, maximum, count, timeout, isAlertable);
     }
 
@@ -282,24 +285,6 @@ private:
     bool m_onWorkers = true;
 };
 
-/// An engine that ends with its test.
-class RunningEngine
-{
-public:
-    explicit RunningEngine(int threads = 1, qint64 maximumMessageSize = 0,
-                           qsizetype bufferSize = 4096)
-        : engine(std::make_shared<IocpEngine>(EngineSettings { threads, maximumMessageSize },
-                                              bufferSize)),
-          startError(engine->start())
-    {
-    }
-    ~RunningEngine() { engine->shutdown(); }
-    IocpEngine *operator->() const { return engine.get(); }
-
-    const std::shared_ptr<IocpEngine> engine;
-    const TransportError startError;
-};
-
 /// A task made of a function.
 class FunctionTask final : public EngineTask
 {
@@ -315,6 +300,32 @@ inline std::shared_ptr<EngineTask> makeTask(std::function<void()> function)
 {
     return std::make_shared<FunctionTask>(std::move(function));
 }
+
+/// An engine that ends with its test.
+class RunningEngine
+{
+public:
+    explicit RunningEngine(int threads = 1, qint64 maximumMessageSize = 0,
+                           qsizetype bufferSize = 4096)
+        : engine(std::make_shared<IocpEngine>(EngineSettings { threads, maximumMessageSize },
+                                              bufferSize)),
+          startError(engine->start())
+    {
+    }
+    ~RunningEngine() { engine->shutdown(); }
+    IocpEngine *operator->() const { return engine.get(); }
+
+    /// Waits until the only worker is through with all packets that have come.
+    void handlePackets() const
+    {
+        Gate isHandled;
+        engine->post(makeTask([&] { isHandled.open(); }));
+        isHandled.wait();
+    }
+
+    const std::shared_ptr<IocpEngine> engine;
+    const TransportError startError;
+};
 
 inline bool operator==(const TransportError &error, NamedPipe::Error code)
 {

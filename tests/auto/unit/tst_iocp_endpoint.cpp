@@ -44,6 +44,8 @@ private Q_SLOTS:
     void shortageMayComeInThePacket();
     void shortageThatStaysIsAnError();
     void cancelEndsTheWaitForMemory();
+    void cancelMayComeBeforeTheShortage();
+    void readBufferThatCannotBeHadIsWaitedFor();
     void deadClientEndsReading_data();
     void deadClientEndsReading();
     void deadClientInTheMiddleOfAMessageIsAnError();
@@ -63,6 +65,7 @@ private Q_SLOTS:
     void failedWatchDoesNoHarm();
     void failedWatchBeginsAgain_data();
     void failedWatchBeginsAgain();
+    void closeFindsAReadThatWaitsForTheWatch();
     void closeKeepsWhatWasSent();
     void latePacketAfterCloseIsHarmless_data();
     void latePacketAfterCloseIsHarmless();
@@ -458,9 +461,7 @@ void tst_IocpEndpoint::writeThatPendsBehindThoseDoneAtOnceIsReportedBehindThem()
         pending = overlapped;
         if (comesEarly) {
             api.queuePacket(overlapped, StatusSuccess, size);
-            Gate isHandled; // what is posted behind it runs when the worker is through with it
-            engine->post(makeTask([&] { isHandled.open(); }));
-            isHandled.wait();
+            engine.handlePackets();
         }
         return ScriptedApi::fail(ERROR_IO_PENDING);
     };
@@ -510,11 +511,14 @@ void tst_IocpEndpoint::writesThatAreDoneAtOnceTakeTurns()
 void tst_IocpEndpoint::writeThatFailsBehindThoseDoneAtOnceTellsOfThem_data()
 {
     QTest::addColumn<bool>("isAtOnce");
+    QTest::addColumn<bool>("comesEarly");
     QTest::addColumn<qint32>("status");
     QTest::addColumn<int>("end");
     const auto add = [](const char *name, LONG status, WriteProgress::Status end) {
-        QTest::addRow("%s, at once", name) << true << qint32(status) << int(end);
-        QTest::addRow("%s, in the packet", name) << false << qint32(status) << int(end);
+        QTest::addRow("%s, at once", name) << true << false << qint32(status) << int(end);
+        QTest::addRow("%s, in an early packet", name)
+                << false << true << qint32(status) << int(end);
+        QTest::addRow("%s, in a packet", name) << false << false << qint32(status) << int(end);
     };
     add("client gone", StatusPipeBroken, WriteProgress::PeerGone);
     add("no memory for now", StatusInsufficientResources, WriteProgress::Done);
@@ -524,6 +528,7 @@ void tst_IocpEndpoint::writeThatFailsBehindThoseDoneAtOnceTellsOfThem_data()
 void tst_IocpEndpoint::writeThatFailsBehindThoseDoneAtOnceTellsOfThem()
 {
     QFETCH(bool, isAtOnce);
+    QFETCH(bool, comesEarly);
     QFETCH(qint32, status);
     QFETCH(int, end);
     ScriptedApi api;
@@ -534,14 +539,22 @@ void tst_IocpEndpoint::writeThatFailsBehindThoseDoneAtOnceTellsOfThem()
     const auto done = [](HANDLE, const char *, DWORD size, OVERLAPPED *overlapped) {
         return ScriptedApi::doneAtOnce(overlapped, StatusSuccess, size);
     };
+    OVERLAPPED *pending = nullptr;
     api.writes << done << done << [&](HANDLE, const char *, DWORD, OVERLAPPED *overlapped) {
         if (isAtOnce)
             return ScriptedApi::fail(winErrorFromStatus(status));
-        api.queuePacket(overlapped, status, 0);
+        if (comesEarly) {
+            api.queuePacket(overlapped, status, 0);
+            engine.handlePackets();
+        } else {
+            pending = overlapped;
+        }
         return ScriptedApi::fail(ERROR_IO_PENDING);
     };
     api.writes.always(done);
     pair.write({ "1", "2", "3", "4" });
+    if (pending)
+        api.queuePacket(pending, status, 0);
     QVERIFY(pair.writeEnd());
     QCOMPARE(int(pair.writeEnd()->status), end);
     QCOMPARE(pair.accepted(), end == WriteProgress::Done ? 4 : 2);
@@ -751,6 +764,52 @@ void tst_IocpEndpoint::cancelEndsTheWaitForMemory()
     QVERIFY2(timer.elapsed() < 500, qPrintable(QString::number(timer.elapsed())));
     QCOMPARE(pair.sink->ends(), QList<ReadEnd> { ReadEnd::Cancelled });
     QCOMPARE(pair.writeEnd()->status, WriteProgress::Cancelled);
+}
+
+// What fails for want of memory is not tried again when it was cancelled meanwhile.
+void tst_IocpEndpoint::cancelMayComeBeforeTheShortage()
+{
+    ScriptedApi api;
+    const RunningEngine engine;
+    Pair pair(engine);
+    QVERIFY(pair.isGood);
+    OVERLAPPED *read = nullptr;
+    OVERLAPPED *write = nullptr;
+    api.reads << [&](HANDLE, char *, DWORD, OVERLAPPED *overlapped) {
+        read = overlapped;
+        return ScriptedApi::fail(ERROR_IO_PENDING);
+    };
+    api.writes << [&](HANDLE, const char *, DWORD, OVERLAPPED *overlapped) {
+        write = overlapped;
+        return ScriptedApi::fail(ERROR_IO_PENDING);
+    };
+    pair.endpoint->startRead(AnyNumber);
+    QCOMPARE(pair.write({ "out" }).status, WriteProgress::Pending);
+    pair.endpoint->cancel();
+    api.queuePacket(read, StatusInsufficientResources, 0);
+    api.queuePacket(write, StatusInsufficientResources, 0);
+    QVERIFY(pair.hasReadEnd());
+    QVERIFY(pair.writeEnd());
+    QCOMPARE(pair.sink->ends(), QList<ReadEnd> { ReadEnd::Cancelled });
+    QCOMPARE(pair.writeEnd()->status, WriteProgress::Cancelled);
+    QCOMPARE(api.reads.calls(), 1);
+    QCOMPARE(api.writes.calls(), 1);
+}
+
+void tst_IocpEndpoint::readBufferThatCannotBeHadIsWaitedFor()
+{
+    ScriptedApi api;
+    const RunningEngine engine(1, 0, qsizetype(1) << 60);
+    Pair pair(engine);
+    QVERIFY(pair.isGood);
+    QVERIFY(pair.send("in"));
+    pair.endpoint->startRead(AnyNumber);
+    watchFor();
+    QCOMPARE(api.reads.calls(), 0);
+    QCOMPARE(pair.sink->reports(), 0);
+    pair.endpoint->cancel();
+    QVERIFY(pair.hasReadEnd());
+    QCOMPARE(pair.sink->ends(), QList<ReadEnd> { ReadEnd::Cancelled });
 }
 
 // --- The client goes ---
@@ -1086,6 +1145,28 @@ void tst_IocpEndpoint::failedWatchBeginsAgain()
 }
 
 // --- The end ---
+
+void tst_IocpEndpoint::closeFindsAReadThatWaitsForTheWatch()
+{
+    ScriptedApi api;
+    const RunningEngine engine;
+    Pair pair(engine);
+    QVERIFY(pair.isGood);
+    OVERLAPPED *watch = nullptr;
+    api.watches << [&](HANDLE, char *, DWORD, OVERLAPPED *overlapped) {
+        watch = overlapped;
+        return ScriptedApi::fail(ERROR_IO_PENDING);
+    };
+    pair.endpoint->watch();
+    pair.endpoint->startRead(AnyNumber);
+    pair.endpoint->cancel();
+    pair.endpoint->close();
+    const std::weak_ptr<IocpEndpoint> alive = std::exchange(pair.endpoint, nullptr);
+    api.queuePacket(watch, StatusCancelled, 0);
+    QVERIFY(waitWithoutEvents([&] { return alive.expired(); }));
+    QCOMPARE(pair.sink->reports(), 0);
+    QCOMPARE(api.reads.calls(), 0);
+}
 
 void tst_IocpEndpoint::closeKeepsWhatWasSent()
 {

@@ -14,6 +14,26 @@
 using namespace QtNamedPipes;
 using namespace std::chrono_literals;
 
+namespace {
+
+/// An operation that calls a function when it comes out of the port.
+class FunctionOperation final : public IoOperation
+{
+public:
+    FunctionOperation(IocpEngine &engine, std::function<void()> function)
+        : IoOperation(engine.inFlight()),
+          m_function(std::move(function))
+    {
+    }
+
+private:
+    void completed(DWORD, DWORD) override { m_function(); }
+
+    const std::function<void()> m_function;
+};
+
+} // namespace
+
 /// The completion port, its workers and its clock; errors and names as Windows has them.
 class tst_IocpEngine : public QObject
 {
@@ -31,8 +51,12 @@ private Q_SLOTS:
     void taskIsNotLostWhenThePortIsOutOfMemory();
     void idleWorkersFindWhatCouldNotBePosted_data();
     void idleWorkersFindWhatCouldNotBePosted();
+    void clockThatCannotBeHandedOnIsTakenOver();
+    void portThatCannotBeReadIsTriedAgain();
     void shutdownDropsWhatHasNotBegun();
     void shutdownOnAWorkerEndsTheOthers();
+    void shutdownWaitsForMemory();
+    void operationAfterShutdownLetsGo();
     void startAndShutdownManyTimes();
     void errorsAreTranslated_data();
     void errorsAreTranslated();
@@ -201,6 +225,49 @@ void tst_IocpEngine::idleWorkersFindWhatCouldNotBePosted()
     }
 }
 
+// The worker that watches the clock gets stuck, and there is no memory to tell the other one.
+void tst_IocpEngine::clockThatCannotBeHandedOnIsTakenOver()
+{
+    Gate ran, release; // outlive the tasks
+    ScriptedApi api;
+    const RunningEngine engine(2);
+    std::atomic<int> stuck { 0 };
+    const auto getStuck = [&] {
+        ++stuck;
+        release.wait();
+    };
+    engine->postAt(Clock::now() + 1000ms, makeTask([&] { ran.open(); }));
+    QVERIFY(waitWithoutEvents([&] { return api.waits >= 3; })); // told to watch, and watching
+    const int posted = api.posts.calls();
+    api.posts.always([] { return ScriptedApi::fail(ERROR_NO_SYSTEM_RESOURCES); });
+    for (int i = 1; i <= 2 && api.posts.calls() == posted; ++i) { // the first may be the other one
+        const auto operation = std::make_shared<FunctionOperation>(*engine.engine, getStuck);
+        api.queuePacket(operation->begin(operation), StatusSuccess, 0);
+        waitWithoutEvents([&] { return stuck == i; });
+    }
+    const bool couldNotTell = api.posts.calls() > posted;
+    if (stuck == 2) // nobody is left to take over
+        release.open();
+    const bool hasRun = ran.wait();
+    release.open();
+    api.posts.always(nullptr);
+    QVERIFY(couldNotTell);
+    QVERIFY(hasRun);
+}
+
+void tst_IocpEngine::portThatCannotBeReadIsTriedAgain()
+{
+    ScriptedApi api;
+    const auto refuse = [] { return ScriptedApi::fail(ERROR_NO_SYSTEM_RESOURCES); };
+    api.takes << refuse << refuse;
+    for (int i = 0; i < 2; ++i)
+        QTest::ignoreMessage(QtWarningMsg, "GetQueuedCompletionStatusEx: error 1450");
+    const RunningEngine engine;
+    Gate ran;
+    engine->post(makeTask([&] { ran.open(); }));
+    QVERIFY(ran.wait());
+}
+
 void tst_IocpEngine::shutdownDropsWhatHasNotBegun()
 {
     std::atomic<int> done { 0 };
@@ -245,6 +312,31 @@ void tst_IocpEngine::shutdownOnAWorkerEndsTheOthers()
         }
         QVERIFY(waitUntil([&] { return alive.expired(); }));
     }
+}
+
+void tst_IocpEngine::shutdownWaitsForMemory()
+{
+    ScriptedApi api;
+    const RunningEngine engine(2);
+    const int posted = api.posts.calls();
+    const auto refuse = [] { return ScriptedApi::fail(ERROR_NO_SYSTEM_RESOURCES); };
+    api.posts << refuse << refuse;
+    engine->shutdown();
+    QCOMPARE(api.posts.calls() - posted, 2 + 2);
+}
+
+// An endpoint may be used when its server has gone.
+void tst_IocpEngine::operationAfterShutdownLetsGo()
+{
+    const RunningEngine engine;
+    engine->shutdown();
+    int completions = 0;
+    const auto operation =
+            std::make_shared<FunctionOperation>(*engine.engine, [&] { ++completions; });
+    engine->complete(*operation, operation, StatusSuccess);
+    QCOMPARE(operation.use_count(), 1);
+    QCOMPARE(engine->inFlight().load(), qint64(0));
+    QCOMPARE(completions, 0);
 }
 
 void tst_IocpEngine::startAndShutdownManyTimes()

@@ -156,10 +156,13 @@ private Q_SLOTS:
     void nameIsKeptWhileNoClientCanConnect();
     void nameThatWasLostIsClaimedAnew();
     void failingListenDoesNotSpin();
+    void troubleBeforeAcceptingIsNotTold_data();
+    void troubleBeforeAcceptingIsNotTold();
     void moreThanOneInstanceNeedsPlaces();
     void nameIsKeptWhenAllPlacesAreTaken();
     void waitingForAPlaceDoesNotSpin();
     void nobodyIsLetInAfterStopAccepting();
+    void stopAcceptingMayComeWhileAClientIsHandedOver();
     void placesAreGivenBack();
     void shutdownIsPromptWhenCancellingDoesNotWork();
     void shutdownOnAWorker();
@@ -629,6 +632,43 @@ void tst_IocpListener::failingListenDoesNotSpin()
     QCOMPARE(server.hub->errors().size(), 1);
 }
 
+void tst_IocpListener::troubleBeforeAcceptingIsNotTold_data()
+{
+    QTest::addColumn<bool>("isCreated");
+    QTest::newRow("instance that cannot be created") << false;
+    QTest::newRow("instance that cannot be bound") << true;
+}
+
+// The name is there, that is enough; the rest comes when it is needed.
+void tst_IocpListener::troubleBeforeAcceptingIsNotTold()
+{
+    QFETCH(bool, isCreated);
+    ScriptedApi api;
+    Server server(2);
+    const auto refuse = [] {
+        SetLastError(ERROR_NO_SYSTEM_RESOURCES);
+        return HANDLE(nullptr);
+    };
+    if (isCreated) {
+        api.binds << nullptr << refuse;
+    } else {
+        api.creations << nullptr << [&](DWORD, DWORD, SECURITY_ATTRIBUTES *) {
+            refuse();
+            return INVALID_HANDLE_VALUE;
+        };
+    }
+    QVERIFY(!server.listen());
+    QCOMPARE(api.creations.calls(), 2);
+    QCOMPARE(server.hub->places(), 1);
+    server.running->startAccepting();
+    QVERIFY(waitWithoutEvents([&] { return server.hub->places() == 2; }));
+    RawPeer one, two;
+    QVERIFY(one.connectTo(server.settings.name));
+    QVERIFY(two.connectTo(server.settings.name));
+    QVERIFY(server.hub->hasClients(2));
+    QVERIFY(server.hub->errors().isEmpty());
+}
+
 // --- Places ---
 
 void tst_IocpListener::moreThanOneInstanceNeedsPlaces()
@@ -694,6 +734,23 @@ void tst_IocpListener::nobodyIsLetInAfterStopAccepting()
     QVERIFY(after.connectTo(server.settings.name));
     watchFor();
     QCOMPARE(server.hub->count(), 1);
+    QVERIFY2(server.nameExists(), "the name is kept");
+}
+
+void tst_IocpListener::stopAcceptingMayComeWhileAClientIsHandedOver()
+{
+    ScriptedApi api;
+    Server server(1);
+    QVERIFY(server.start());
+    api.creations << [&](DWORD, DWORD, SECURITY_ATTRIBUTES *) { // for the next client
+        server.running->stopAccepting();
+        return HANDLE(nullptr);
+    };
+    RawPeer client;
+    QVERIFY(client.connectTo(server.settings.name));
+    QVERIFY(client.atEnd());
+    QCOMPARE(server.hub->count(), 0);
+    QVERIFY(waitWithoutEvents([&] { return server.hub->places() == 1; })); // of the next one
     QVERIFY2(server.nameExists(), "the name is kept");
 }
 

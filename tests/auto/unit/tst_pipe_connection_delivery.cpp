@@ -355,7 +355,7 @@ void tst_PipeConnectionDelivery::slotThatThrowsOnTheOwnersThreadLosesNoMessage()
     };
     QVERIFY(connection->write("out"_ba, 1, false));
     QVERIFY(client->receive({ "in"_ba }));
-    QVERIFY_EXCEPTION_THROWN(connection->deliver(nullptr, 10), std::runtime_error);
+    QVERIFY_THROWS_EXCEPTION(std::runtime_error, connection->deliver(nullptr, 10));
     server.deliver(); // nothing is locked
     QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"sent #1"_s, u"message in"_s }));
 }
@@ -376,7 +376,7 @@ void tst_PipeConnectionDelivery::slotThatThrowsOnTheOwnersThreadStopsNoReading()
     };
     QVERIFY(client->receive({ "in"_ba, "next"_ba }));
     QVERIFY(!client->isReading());
-    QVERIFY_EXCEPTION_THROWN(connection->deliver(nullptr, 10), std::runtime_error);
+    QVERIFY_THROWS_EXCEPTION(std::runtime_error, connection->deliver(nullptr, 10));
     QCOMPARE(client->written(), QList<QByteArray>({ "reply"_ba }));
     server.deliver();
     QVERIFY(client->isReading());
