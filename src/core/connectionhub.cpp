@@ -15,8 +15,6 @@ namespace QtNamedPipes {
 
 using namespace std::chrono_literals;
 
-// One turn of the owner's event loop: longer makes timers late, shorter costs throughput.
-static constexpr auto DrainTime = 1500us;
 // Messages of one connection before the next has its turn.
 static constexpr int DrainQuantum = 1024;
 // How long stop() waits for operations that the system has been told to cancel.
@@ -93,7 +91,7 @@ void ConnectionHub::drain()
         const std::lock_guard<std::mutex> lock(m_readyMutex);
         m_drainPosted = false;
     }
-    DeliveryBudget budget(DrainTime);
+    DeliveryBudget budget(m_settings.slice);
     while (deliverNext(&budget) && !budget.isSpent()) { }
 }
 

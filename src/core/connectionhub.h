@@ -31,6 +31,9 @@ struct HubSettings
     int maxConnections = 0;
     qint64 maximumPendingReadBytes = 1024 * 1024;
     qint64 maximumPendingWriteBytes = 64 * 1024 * 1024;
+    /// How long one turn of delivery keeps its thread. Longer makes the owner's timers late, and on a
+    /// worker its slots' replies; shorter costs throughput.
+    Clock::duration slice = std::chrono::microseconds(1500);
 };
 
 /// What a hub needs of a server: called with no lock held, on the delivering thread except where

@@ -273,6 +273,7 @@ private:
     QList<QVariant> m_unsentCookies; ///< messageNotSent() events to deliver before closed()
     QList<TransportError> m_errors; ///< errorOccurred() events to deliver
     qsizetype m_errorsBeforeOpened = 0; ///< so many of them come before opened()
+    qsizetype m_promptsLeft = -1; ///< of this round of delivery; negative between two
     bool m_closedDelivered = false;
     NamedPipe::Statistics m_statistics;
 

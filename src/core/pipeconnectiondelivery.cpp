@@ -20,8 +20,6 @@ namespace QtNamedPipes {
 
 // Refusals that wait to be told; who listens to none of so many is spared the rest.
 static constexpr int KeptErrors = 1024;
-// A worker sends what its slots have written, and settles what they have taken, at least so often.
-static constexpr auto WorkerSlice = std::chrono::microseconds(1500);
 
 // One emission of a batch has at most so many messages, and should not take longer than that.
 static constexpr int MostInBatch = 4096;
@@ -104,7 +102,7 @@ void PipeConnection::deliverOnWorker()
         return;
     }
     m_delivering = true;
-    DeliveryBudget budget(WorkerSlice);
+    DeliveryBudget budget(m_hub->settings().slice);
     bool isLeft = false;
     do {
         m_deliverAgain = false;
@@ -139,19 +137,23 @@ bool PipeConnection::deliver(DeliveryBudget *budget, int quantum)
     };
     const auto isOver = [this] { return m_hub->isSilent() || m_closedDelivered; };
     // In rounds: a slot that brings about the next event of the kind that it was called for, by
-    // writing again say, keeps nothing else from being delivered, and not the end either.
+    // writing again say, keeps nothing else from being delivered, and not the end either. A round
+    // goes on in the next turn where this one has ended: the slot may take longer than a turn.
     while (!isOver()) {
-        for (qsizetype left = promptCount(); left > 0 && !isOver(); --left) {
+        if (m_promptsLeft < 0)
+            m_promptsLeft = promptCount();
+        while (m_promptsLeft > 0 && !isOver()) {
             if (isEnough())
                 return true;
+            --m_promptsLeft;
             deliverPrompt(entry);
             --quantum;
         }
-        if (isOver() || (m_hasOpened && !m_openedDelivered))
-            continue;
-        if ((hasMessages() || isAtEnd()) && isEnough())
+        const bool mustOpen = m_hasOpened && !m_openedDelivered;
+        if (!mustOpen && (hasMessages() || isAtEnd()) && isEnough())
             return true;
-        if (deliverMessages(entry, budget, &quantum))
+        m_promptsLeft = -1;
+        if (mustOpen || isOver() || deliverMessages(entry, budget, &quantum))
             continue;
         if (isAtEnd())
             deliverClosed(entry);
@@ -433,7 +435,9 @@ void PipeConnection::deliverClosed(Entry &entry)
     if (m_closeError) {
         const TransportError error = std::exchange(m_closeError, TransportError());
         emitUnlocked(entry, [&] { m_face->errorOccurred(error.error, error.text()); });
-        return;
+        // The end comes with it: who returns to the event loop has been told both.
+        if (promptCount() > 0 || m_closedDelivered || m_hub->isSilent())
+            return;
     }
     m_closedDelivered = true;
     for (QVariant &cookie : m_requests)

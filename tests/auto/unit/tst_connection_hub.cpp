@@ -49,6 +49,13 @@ static HubSettings settingsFor(bool freeThreaded)
     return settings;
 }
 
+static HubSettings shortTurns()
+{
+    HubSettings settings;
+    settings.slice = 1ms;
+    return settings;
+}
+
 // --- Start ---
 
 void tst_ConnectionHub::readyComesBeforeTheFirstClient()
@@ -148,7 +155,7 @@ void tst_ConnectionHub::oneEventIsPostedForManyCompletions()
 
 void tst_ConnectionHub::slowSlotsGiveTheEventLoopItsTurns()
 {
-    FakeServer server;
+    FakeServer server(shortTurns());
     QVERIFY(server.start());
     const auto client = server.openClient();
     server.log->hook = [](const FakeEvent &) { // 200 microseconds at least
@@ -181,7 +188,7 @@ void tst_ConnectionHub::writingOnAndOnInSlotsGivesTheEventLoopItsTurns_data()
 void tst_ConnectionHub::writingOnAndOnInSlotsGivesTheEventLoopItsTurns()
 {
     QFETCH(bool, isRefused);
-    FakeServer server;
+    FakeServer server(shortTurns());
     QVERIFY(server.start());
     const auto client = server.openClient();
     const auto quiet = server.openClient();
@@ -198,7 +205,7 @@ void tst_ConnectionHub::writingOnAndOnInSlotsGivesTheEventLoopItsTurns()
     };
     connection->write("first"_ba, 0, false);
     QVERIFY(quiet->receive({ "psst"_ba }));
-    QVERIFY(server.deliverOnce()); // one turn is a few milliseconds
+    QVERIFY(server.deliverOnce());
     QVERIFY2(slots <= 50, qPrintable(QString::number(slots)));
     server.deliver();
     QCOMPARE(slots, 500);

@@ -38,6 +38,7 @@ private Q_SLOTS:
     void slotThatThrowsOnTheOwnersThreadStopsNoReading();
     void slotThatThrowsInClosedHarmsNobody();
     void slotThatThrowsInReadyDoesNotKillTheWorker();
+    void errorOfTheEndAndTheEndComeInOneTurn();
     void slotThatIsToldOfRefusalsAndWritesHearsOfTheEnd_data();
     void slotThatIsToldOfRefusalsAndWritesHearsOfTheEnd();
     void slotThatWritesOnAndOnHearsWhatArrives_data();
@@ -416,13 +417,42 @@ void tst_PipeConnectionDelivery::slotThatThrowsInReadyDoesNotKillTheWorker()
     QVERIFY(server.engine->isAccepting());
 }
 
+// Or a program that waits for the error in an event loop could still write, and be told of that.
+void tst_PipeConnectionDelivery::errorOfTheEndAndTheEndComeInOneTurn()
+{
+    HubSettings settings;
+    settings.slice = 0s;
+    FakeServer server(settings);
+    QVERIFY(server.start());
+    const auto client = server.openClient();
+    client->endReading(ReadEnd::Failed, { NamedPipe::TruncatedMessage, 0, "", {} });
+    QVERIFY(server.deliverOnce());
+    QCOMPARE(server.log->count(FakeEvent::Error), 1);
+    QCOMPARE(server.log->lines(1).constLast(), u"closed"_s);
+}
+
 // --- Slots that bring about what they are called for ---
 
 static void bothModes()
 {
     QTest::addColumn<bool>("freeThreaded");
-    QTest::newRow("marshalled") << false;
-    QTest::newRow("free-threaded") << true;
+    QTest::addColumn<bool>("isSlow");
+    QTest::newRow("marshalled") << false << false;
+    QTest::newRow("free-threaded") << true << false;
+    QTest::newRow("marshalled, one event a turn") << false << true;
+    QTest::newRow("free-threaded, one event a turn") << true << true;
+}
+
+/// Of a row of bothModes().
+static HubSettings settingsOfRow()
+{
+    QFETCH(bool, freeThreaded);
+    QFETCH(bool, isSlow);
+    HubSettings settings;
+    settings.freeThreaded = freeThreaded;
+    if (isSlow)
+        settings.slice = 0s; // each slot takes longer than a turn may
+    return settings;
 }
 
 void tst_PipeConnectionDelivery::slotThatIsToldOfRefusalsAndWritesHearsOfTheEnd_data()
@@ -432,10 +462,7 @@ void tst_PipeConnectionDelivery::slotThatIsToldOfRefusalsAndWritesHearsOfTheEnd_
 
 void tst_PipeConnectionDelivery::slotThatIsToldOfRefusalsAndWritesHearsOfTheEnd()
 {
-    QFETCH(bool, freeThreaded);
-    HubSettings settings;
-    settings.freeThreaded = freeThreaded;
-    FakeServer server(settings);
+    FakeServer server(settingsOfRow());
     QVERIFY(server.start());
     const auto client = server.openClient();
     const auto connection = server.connection();
@@ -458,10 +485,7 @@ void tst_PipeConnectionDelivery::slotThatWritesOnAndOnHearsWhatArrives_data()
 
 void tst_PipeConnectionDelivery::slotThatWritesOnAndOnHearsWhatArrives()
 {
-    QFETCH(bool, freeThreaded);
-    HubSettings settings;
-    settings.freeThreaded = freeThreaded;
-    FakeServer server(settings);
+    FakeServer server(settingsOfRow());
     QVERIFY(server.start());
     const auto client = server.openClient();
     const auto connection = server.connection();
@@ -482,7 +506,9 @@ void tst_PipeConnectionDelivery::slotThatWritesOnAndOnHearsWhatArrives()
 
 void tst_PipeConnectionDelivery::slotThatWritesOnAndOnOccupiesNoWorker()
 {
-    FakeServer server(freeThreadedSettings());
+    HubSettings settings = freeThreadedSettings();
+    settings.slice = 1ms;
+    FakeServer server(settings);
     QVERIFY(server.start());
     const auto client = server.openClient();
     const auto other = server.openClient();
@@ -496,7 +522,7 @@ void tst_PipeConnectionDelivery::slotThatWritesOnAndOnOccupiesNoWorker()
             connection->write("next"_ba, sent, false);
     };
     connection->write("first"_ba, 0, false);
-    QCOMPARE(server.engine->runTasks(1), 1); // a worker's turn is a few milliseconds
+    QCOMPARE(server.engine->runTasks(1), 1);
     QVERIFY2(sent > 0 && sent <= 50, qPrintable(QString::number(sent)));
     server.engine->runTasks();
     QCOMPARE(sent, 500);
