@@ -32,8 +32,7 @@ FrameDecoder::FrameDecoder(qint64 maximumMessageSize, BatchPool *pool)
 
 void FrameDecoder::Regions::add(char *data, qsizetype size)
 {
-    if (size == 0)
-        return;
+    Q_ASSERT(size > 0);
     m_regions[m_count++] = { data, size };
     m_bytes += size;
 }

@@ -45,6 +45,8 @@ private Q_SLOTS:
     void nameThatCannotBeMadeReadyIsToldAndLeftFree();
     void staleSocketThatStaysIsTold_data();
     void staleSocketThatStaysIsTold();
+    void socketThatIsSwappedBeforeItsModeIsSetIsLeftAlone();
+    void missingFolderForTemporaryFilesIsNotTheRootFolder();
     void workersThatCannotBeStartedAreTold();
     void engineThatIsShutDownForgetsTasks();
     void engineMayBeShutDownByItsOwnWorker();
@@ -56,6 +58,7 @@ private Q_SLOTS:
     void placeThatGetsFreeDuringTheLookIsTaken();
     void writeThatIsCancelledAsItBeginsToWaitEnds_data();
     void writeThatIsCancelledAsItBeginsToWaitEnds();
+    void callerOfAWriteSendsAMegabyteAtMost();
     void messageThatTheMemoryHasNoRoomForEndsItsConnectionOnly();
     void readThatTheMemoryHasNoRoomForGoesOnLater();
 };
@@ -241,6 +244,41 @@ void tst_SeldomPaths::staleSocketThatStaysIsTold()
 }
 
 // --- The workers ---
+
+// By who may write to the folder, between the look at the new socket and the change of its mode.
+void tst_SeldomPaths::socketThatIsSwappedBeforeItsModeIsSetIsLeftAlone()
+{
+    EchoServer echo;
+    echo.server.setAccessOptions(NamedPipe::WorldAccess);
+    const QByteArray path = QFile::encodeName(echo.server.fullPipeName());
+    const auto tidy = qScopeGuard([&] { ::unlink(path.constData()); });
+    const mode_t before = ::umask(0077); // so that the mode is to be widened
+    const auto restore = qScopeGuard([before] { ::umask(before); });
+    const Instead open(&UnixCalls::open, [](const char *file, int flags, mode_t mode) {
+        if (flags & O_PATH) {
+            ::unlink(file);
+            ::mknod(file, S_IFSOCK | 0600, 0);
+        }
+        return ::open(file, flags, mode);
+    });
+    QVERIFY(!echo.server.start());
+    QCOMPARE(echo.server.error(), NamedPipe::NameInUse);
+    struct stat info = {};
+    QCOMPARE(::lstat(path.constData(), &info), 0);
+    QCOMPARE(info.st_mode & ALLPERMS, mode_t(0600));
+}
+
+void tst_SeldomPaths::missingFolderForTemporaryFilesIsNotTheRootFolder()
+{
+    const QByteArray before = qgetenv("TMPDIR");
+    const auto restore =
+            qScopeGuard([&] { before.isNull() ? qunsetenv("TMPDIR") : qputenv("TMPDIR", before); });
+    EchoServer echo;
+    QVERIFY(qputenv("TMPDIR", "/nowhere/at all"));
+    QCOMPARE(echo.server.fullPipeName(), u"/nowhere/at all/"_s + echo.server.pipeName());
+    QVERIFY(!echo.server.start());
+    QVERIFY(!echo.server.errorString().isEmpty());
+}
 
 void tst_SeldomPaths::workersThatCannotBeStartedAreTold()
 {
@@ -537,6 +575,32 @@ static rlim_t usedAddresses()
     if (!pages.open(QIODevice::ReadOnly))
         qFatal("no /proc");
     return pages.readAll().split(' ').constFirst().toULongLong() * rlim_t(::sysconf(_SC_PAGESIZE));
+}
+
+// Although the client reads as fast as is written, which no real one does.
+void tst_SeldomPaths::callerOfAWriteSendsAMegabyteAtMost()
+{
+    static std::atomic<qint64> sentByCaller;
+    static QThread *caller;
+    sentByCaller = 0;
+    caller = QThread::currentThread();
+    const Instead sendmsg(&UnixCalls::sendmsg, [](int, const msghdr *message, int) {
+        const ssize_t taken = qMin<ssize_t>(ssize_t(message->msg_iov[0].iov_len), 100'000);
+        if (QThread::currentThread() == caller)
+            sentByCaller += taken;
+        return taken;
+    });
+    EchoServer echo;
+    QVERIFY(echo.server.start());
+    RawPeer peer;
+    QVERIFY(echo.connects(peer));
+    const NamedPipeServerConnectionPtr connection = echo.server.connections().constFirst();
+    constexpr qint64 size = 16 * 1024 * 1024;
+    QVERIFY(connection->asyncWrite(QByteArray(size, 'x')));
+    QVERIFY2(sentByCaller > 0 && sentByCaller <= 1'200'000, QByteArray::number(sentByCaller));
+    QVERIFY(waitUntil([&] { return connection->bytesToWrite() == 0; }));
+    QCOMPARE(connection->statistics().bytesSent, quint64(size));
+    QVERIFY(sentByCaller <= 1'200'000); // a worker has sent the rest
 }
 
 void tst_SeldomPaths::messageThatTheMemoryHasNoRoomForEndsItsConnectionOnly()
