@@ -59,6 +59,7 @@ private Q_SLOTS:
     void writeThatIsCancelledAsItBeginsToWaitEnds_data();
     void writeThatIsCancelledAsItBeginsToWaitEnds();
     void callerOfAWriteSendsAMegabyteAtMost();
+    void longQueueIsSentInTurns();
     void messageThatTheMemoryHasNoRoomForEndsItsConnectionOnly();
     void readThatTheMemoryHasNoRoomForGoesOnLater();
 };
@@ -601,6 +602,47 @@ void tst_SeldomPaths::callerOfAWriteSendsAMegabyteAtMost()
     QVERIFY(waitUntil([&] { return connection->bytesToWrite() == 0; }));
     QCOMPARE(connection->statistics().bytesSent, quint64(size));
     QVERIFY(sentByCaller <= 1'200'000); // a worker has sent the rest
+}
+
+// However fast the client reads: a worker looks for others in between.
+void tst_SeldomPaths::longQueueIsSentInTurns()
+{
+    static std::atomic<bool> isFull;
+    static std::atomic<qint64> mostInATurn;
+    static thread_local qint64 sentInTurn = 0;
+    isFull = true;
+    mostInATurn = 0;
+    const Instead wait(&UnixCalls::epoll_wait,
+                       [](int epoll, epoll_event *events, int maximum, int timeout) {
+                           sentInTurn = 0;
+                           return ::epoll_wait(epoll, events, maximum, timeout);
+                       });
+    const Instead sendmsg(&UnixCalls::sendmsg, [](int, const msghdr *message, int) -> ssize_t {
+        if (isFull) {
+            errno = EAGAIN;
+            return -1;
+        }
+        size_t taken = 0;
+        for (size_t i = 0; i < message->msg_iovlen; ++i)
+            taken += message->msg_iov[i].iov_len;
+        sentInTurn += qint64(taken);
+        mostInATurn = qMax<qint64>(mostInATurn, sentInTurn);
+        return ssize_t(taken);
+    });
+    EchoServer echo;
+    QVERIFY(echo.server.start());
+    RawPeer peer;
+    QVERIFY(echo.connects(peer));
+    const NamedPipeServerConnectionPtr connection = echo.server.connections().constFirst();
+    constexpr qint64 size = 16 * 1024;
+    constexpr qint64 count = 1024;
+    for (qint64 i = 0; i < count; ++i)
+        QVERIFY(connection->asyncWrite(QByteArray(size, 'x')));
+    isFull = false;
+    QVERIFY(waitUntil([&] { return connection->bytesToWrite() == 0; }));
+    QCOMPARE(connection->statistics().bytesSent, quint64(size * count));
+    QVERIFY2(mostInATurn > 0 && mostInATurn <= size * count / 4,
+             QByteArray::number(mostInATurn.load()));
 }
 
 void tst_SeldomPaths::messageThatTheMemoryHasNoRoomForEndsItsConnectionOnly()
