@@ -192,9 +192,9 @@ private:
 FakeServer::FakeServer(const HubSettings &settings, bool continuous, int threads)
     : engine(std::make_shared<FakeEngine>(threads))
 {
+    // A turn ends where the test says, not where the machine pauses.
     HubSettings unhurried = settings;
-    if (settings.slice
-        == HubSettings().slice) // not where the machine pauses, but where the test says
+    if (settings.slice == HubSettings().slice)
         unhurried.slice = std::chrono::hours(1);
     hub = std::make_shared<ConnectionHub>(this, this, engine, unhurried, continuous);
 }

@@ -18,8 +18,9 @@ struct Mode
     bool hasAllPackets = false; ///< Windows: what is done at once has a packet, too
 };
 
-/// A server whose predecessor has crashed, and two clients, who start, exchange messages, close, stop and start again while calls
-/// fail as \a plan says. Empty when everything was as promised, else what was not.
+/// A server whose predecessor has crashed, and two clients, who start, exchange messages, close, stop
+/// and start again while calls fail as \a plan says. Empty when everything was as promised, else
+/// what was not.
 QString runScenario(const Mode &mode, const Faults::Plan &plan);
 
 /// One run of it.

@@ -6,9 +6,9 @@
 #include "epoll/socketname.h"
 #include "epoll/unixcalls.h"
 #include "processfacts.h"
+#include "socketfiles.h"
 
 #include <QtCore/qcoreapplication.h>
-#include <QtCore/qdir.h>
 #include <QtCore/qfile.h>
 #include <QtCore/qthread.h>
 
@@ -224,14 +224,10 @@ int openHandles()
     return ProcessFacts::openHandles();
 }
 
-static QString pathOf(const QString &pipeName)
-{
-    return QDir::tempPath() + QLatin1Char('/') + pipeName;
-}
-
 void litter(const QString &pipeName)
 {
-    const sockaddr_un address = QtNamedPipes::socketAddress(QFile::encodeName(pathOf(pipeName)));
+    const QString path = QtNamedPipes::platformPipePath(pipeName);
+    const sockaddr_un address = QtNamedPipes::socketAddress(QFile::encodeName(path));
     const QtNamedPipes::UnixFd crashed(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (::bind(crashed.get(), reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0)
         qFatal("bind: %s", std::strerror(errno));
@@ -239,9 +235,7 @@ void litter(const QString &pipeName)
 
 QStringList tracesOf(const QString &pipeName)
 {
-    return QDir(QDir::tempPath())
-            .entryList({ QStringLiteral("*%1*").arg(pipeName) },
-                       QDir::AllEntries | QDir::System | QDir::Hidden);
+    return socketFilesOf(pipeName);
 }
 
 void replaceCalls()

@@ -136,6 +136,15 @@ public:
         return FALSE;
     }
 
+    /// A read or write whose packet is for the test to queue, with what \a operation is then.
+    static auto pending(OVERLAPPED *&operation)
+    {
+        return [&operation](HANDLE, const char *, DWORD, OVERLAPPED *overlapped) {
+            operation = overlapped;
+            return fail(ERROR_IO_PENDING);
+        };
+    }
+
 private:
     static HANDLE WINAPI createIoCompletionPort(HANDLE file, HANDLE port, ULONG_PTR key,
                                                 DWORD threads)

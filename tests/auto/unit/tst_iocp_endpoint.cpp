@@ -595,10 +595,7 @@ void tst_IocpEndpoint::packetsOfBothDirectionsMayComeInAnyOrder()
         read = overlapped;
         return ScriptedApi::fail(ERROR_IO_PENDING);
     };
-    api.writes << [&](HANDLE, const char *, DWORD, OVERLAPPED *overlapped) {
-        write = overlapped;
-        return ScriptedApi::fail(ERROR_IO_PENDING);
-    };
+    api.writes << ScriptedApi::pending(write);
     pair.endpoint->startRead(AnyNumber);
     QCOMPARE(pair.write({ "second" }).status, WriteProgress::Pending);
     QVERIFY(read && write && read != write);
@@ -775,14 +772,8 @@ void tst_IocpEndpoint::cancelMayComeBeforeTheShortage()
     QVERIFY(pair.isGood);
     OVERLAPPED *read = nullptr;
     OVERLAPPED *write = nullptr;
-    api.reads << [&](HANDLE, char *, DWORD, OVERLAPPED *overlapped) {
-        read = overlapped;
-        return ScriptedApi::fail(ERROR_IO_PENDING);
-    };
-    api.writes << [&](HANDLE, const char *, DWORD, OVERLAPPED *overlapped) {
-        write = overlapped;
-        return ScriptedApi::fail(ERROR_IO_PENDING);
-    };
+    api.reads << ScriptedApi::pending(read);
+    api.writes << ScriptedApi::pending(write);
     pair.endpoint->startRead(AnyNumber);
     QCOMPARE(pair.write({ "out" }).status, WriteProgress::Pending);
     pair.endpoint->cancel();
@@ -1098,10 +1089,7 @@ void tst_IocpEndpoint::failedWatchDoesNoHarm()
     Pair pair(engine);
     QVERIFY(pair.isGood);
     OVERLAPPED *watch = nullptr;
-    api.watches << [&](HANDLE, char *, DWORD, OVERLAPPED *overlapped) {
-        watch = overlapped;
-        return ScriptedApi::fail(ERROR_IO_PENDING);
-    };
+    api.watches << ScriptedApi::pending(watch);
     pair.endpoint->watch();
     pair.endpoint->startRead(AnyNumber); // waits for the watch
     QCOMPARE(api.reads.calls(), 0);
@@ -1153,10 +1141,7 @@ void tst_IocpEndpoint::closeFindsAReadThatWaitsForTheWatch()
     Pair pair(engine);
     QVERIFY(pair.isGood);
     OVERLAPPED *watch = nullptr;
-    api.watches << [&](HANDLE, char *, DWORD, OVERLAPPED *overlapped) {
-        watch = overlapped;
-        return ScriptedApi::fail(ERROR_IO_PENDING);
-    };
+    api.watches << ScriptedApi::pending(watch);
     pair.endpoint->watch();
     pair.endpoint->startRead(AnyNumber);
     pair.endpoint->cancel();
@@ -1204,14 +1189,8 @@ void tst_IocpEndpoint::latePacketAfterCloseIsHarmless()
     QVERIFY(pair.isGood);
     OVERLAPPED *write = nullptr;
     OVERLAPPED *read = nullptr;
-    api.writes << [&](HANDLE, const char *, DWORD, OVERLAPPED *overlapped) {
-        write = overlapped;
-        return ScriptedApi::fail(ERROR_IO_PENDING);
-    };
-    api.reads << [&](HANDLE, char *, DWORD, OVERLAPPED *overlapped) {
-        read = overlapped;
-        return ScriptedApi::fail(ERROR_IO_PENDING);
-    };
+    api.writes << ScriptedApi::pending(write);
+    api.reads << ScriptedApi::pending(read);
     api.cancels << [](HANDLE, OVERLAPPED *) { return ScriptedApi::fail(ERROR_NOT_FOUND); };
     QByteArray data = payload(100);
     const char *bytes = data.constData();

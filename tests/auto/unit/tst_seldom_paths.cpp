@@ -8,6 +8,7 @@
 #include "faultycalls.h"
 #include "platformflags.h"
 #include "skipping.h"
+#include "socketfiles.h"
 
 #include <QtNamedPipes/NamedPipeClientManager>
 
@@ -97,12 +98,6 @@ const char *pathOf(const sockaddr *address)
     return reinterpret_cast<const sockaddr_un *>(address)->sun_path;
 }
 
-QStringList filesOf(const QString &name)
-{
-    return QDir(QDir::tempPath())
-            .entryList({ u"*%1*"_s.arg(name) }, QDir::AllEntries | QDir::System | QDir::Hidden);
-}
-
 /// Lowers a limit of the process while this lives.
 class Limit
 {
@@ -188,7 +183,7 @@ void tst_SeldomPaths::nameThatCannotBeMadeReadyIsToldAndLeftFree()
     }
     const QString said = echo.server.errorString();
     QVERIFY2(said.endsWith(u": %1)"_s.arg(code)), qPrintable(said));
-    QCOMPARE(filesOf(echo.server.pipeName()), QStringList());
+    QCOMPARE(socketFilesOf(echo.server.pipeName()), QStringList());
     QVERIFY2(echo.server.start(), qPrintable(echo.server.errorString()));
     RawPeer peer;
     QVERIFY(echo.connects(peer));
@@ -244,8 +239,6 @@ void tst_SeldomPaths::staleSocketThatStaysIsTold()
     QVERIFY2(echo.server.start(), qPrintable(echo.server.errorString()));
 }
 
-// --- The workers ---
-
 // By who may write to the folder, between the look at the new socket and the change of its mode.
 void tst_SeldomPaths::socketThatIsSwappedBeforeItsModeIsSetIsLeftAlone()
 {
@@ -281,6 +274,8 @@ void tst_SeldomPaths::missingFolderForTemporaryFilesIsNotTheRootFolder()
     QVERIFY(!echo.server.errorString().isEmpty());
 }
 
+// --- The workers ---
+
 void tst_SeldomPaths::workersThatCannotBeStartedAreTold()
 {
     EchoServer echo;
@@ -299,7 +294,7 @@ void tst_SeldomPaths::workersThatCannotBeStartedAreTold()
     QCOMPARE(echo.server.error(), NamedPipe::ResourceExhausted);
     const QString said = echo.server.errorString();
     QVERIFY2(said.contains(u"pthread_create: %1"_s.arg(EAGAIN)), qPrintable(said));
-    QCOMPARE(filesOf(echo.server.pipeName()), QStringList());
+    QCOMPARE(socketFilesOf(echo.server.pipeName()), QStringList());
     QVERIFY(echo.server.start());
     RawPeer peer;
     QVERIFY(echo.connects(peer));
@@ -568,16 +563,6 @@ void tst_SeldomPaths::writeThatIsCancelledAsItBeginsToWaitEnds()
     endpoint->close();
 }
 
-// --- Memory ---
-
-static rlim_t usedAddresses()
-{
-    QFile pages(u"/proc/self/statm"_s);
-    if (!pages.open(QIODevice::ReadOnly))
-        qFatal("no /proc");
-    return pages.readAll().split(' ').constFirst().toULongLong() * rlim_t(::sysconf(_SC_PAGESIZE));
-}
-
 // Although the client reads as fast as is written, which no real one does.
 void tst_SeldomPaths::callerOfAWriteSendsAMegabyteAtMost()
 {
@@ -645,6 +630,8 @@ void tst_SeldomPaths::longQueueIsSentInTurns()
              QByteArray::number(mostInATurn.load()));
 }
 
+// --- Memory ---
+
 void tst_SeldomPaths::messageThatTheMemoryHasNoRoomForEndsItsConnectionOnly()
 {
     if (PlatformFlags::runningUnderSanitizer())
@@ -657,7 +644,7 @@ void tst_SeldomPaths::messageThatTheMemoryHasNoRoomForEndsItsConnectionOnly()
     QVERIFY(echo.connects(modest));
     const QByteArray chunk(1024 * 1024, 'x');
 
-    const Limit addresses(RLIMIT_AS, usedAddresses() + 96 * 1024 * 1024);
+    const Limit addresses(RLIMIT_AS, rlim_t(ProcessFacts::reservedBytes()) + 96 * 1024 * 1024);
     auto client = runClient([&] {
         int sent = 0;
         if (greedy.sendRaw(QByteArray("\x40\x00\x00\x00", 4))) { // 1 GiB
@@ -686,7 +673,7 @@ void tst_SeldomPaths::readThatTheMemoryHasNoRoomForGoesOnLater()
     RawPeer peer;
     QVERIFY(echo.connects(peer));
     {
-        const Limit addresses(RLIMIT_AS, usedAddresses() + 96 * 1024 * 1024);
+        const Limit addresses(RLIMIT_AS, rlim_t(ProcessFacts::reservedBytes()) + 96 * 1024 * 1024);
         QVERIFY(peer.sendMessage("hello"));
         watchFor();
         QCOMPARE(echo.messages, 0);

@@ -5,8 +5,8 @@
 #include "faultycalls.h"
 #include "payload.h"
 #include "processfacts.h"
+#include "socketfiles.h"
 
-#include <QtCore/qdir.h>
 #include <QtCore/qelapsedtimer.h>
 #include <QtCore/qfile.h>
 #include <QtCore/qscopeguard.h>
@@ -47,14 +47,6 @@ private Q_SLOTS:
 };
 
 // --- start() and stop() ---
-
-/// What there is in the folder of the sockets, for the server of \a echo.
-static QStringList filesOf(const EchoServer &echo)
-{
-    return QDir(QDir::tempPath())
-            .entryList({ u"*%1*"_s.arg(echo.server.pipeName()) },
-                       QDir::AllEntries | QDir::System | QDir::Hidden);
-}
 
 void tst_ServerFaults::startReportsWhatFailed_data()
 {
@@ -103,7 +95,7 @@ void tst_ServerFaults::startReportsWhatFailed()
     const QString said = echo.server.errorString();
     QVERIFY2(said.contains(text), qPrintable(said));
     QVERIFY2(said.contains(u"%1: %2"_s.arg(call).arg(code)), qPrintable(said));
-    QCOMPARE(filesOf(echo), QStringList());
+    QCOMPARE(socketFilesOf(echo.server.pipeName()), QStringList());
     QCOMPARE(ProcessFacts::openHandles(), m_handles);
     QVERIFY(waitUntil([&] { return echo.errors.size() == 1; }));
     QCOMPARE(echo.errors.constFirst(), error);
@@ -147,7 +139,7 @@ void tst_ServerFaults::startThatIsNotSureOfItsFilesLeavesThemToTheNext()
     QCOMPARE(echo.server.error(), error);
     const QString said = echo.server.errorString();
     QVERIFY2(said.contains(u"%1: %2"_s.arg(call).arg(code)), qPrintable(said));
-    QCOMPARE(filesOf(echo).join(u' '),
+    QCOMPARE(socketFilesOf(echo.server.pipeName()).join(u' '),
              left.contains(u"%1") ? left.arg(echo.server.pipeName()) : left);
     fault.set(0, 0);
 
@@ -156,7 +148,7 @@ void tst_ServerFaults::startThatIsNotSureOfItsFilesLeavesThemToTheNext()
     QVERIFY(echo.connects(peer));
     QVERIFY(echo.echoes(peer, { "hello"_ba }));
     echo.server.stop();
-    QCOMPARE(filesOf(echo), QStringList());
+    QCOMPARE(socketFilesOf(echo.server.pipeName()), QStringList());
 }
 
 void tst_ServerFaults::modeThatCannotBeWidenedIsTold_data()
@@ -186,7 +178,7 @@ void tst_ServerFaults::modeThatCannotBeWidenedIsTold()
     QVERIFY(!echo.server.start()); // rather than with another mode than was asked for
     const QString said = echo.server.errorString();
     QVERIFY2(said.contains(u"%1: %2"_s.arg(told).arg(code)), qPrintable(said));
-    QCOMPARE(filesOf(echo), QStringList());
+    QCOMPARE(socketFilesOf(echo.server.pipeName()), QStringList());
     QVERIFY(echo.server.start());
     const QByteArray path = QFile::encodeName(echo.server.fullPipeName());
     struct stat file = {};
@@ -201,7 +193,7 @@ void tst_ServerFaults::lockIsAskedForAgainAfterASignal()
     QVERIFY2(echo.server.start(), qPrintable(echo.server.errorString()));
     QCOMPARE(flockFault.times.load(), 0);
     echo.server.stop();
-    QCOMPARE(filesOf(echo), QStringList());
+    QCOMPARE(socketFilesOf(echo.server.pipeName()), QStringList());
 }
 
 void tst_ServerFaults::whatStopCannotRemoveIsTakenOverByTheNext_data()
@@ -225,7 +217,8 @@ void tst_ServerFaults::whatStopCannotRemoveIsTakenOverByTheNext()
     QVERIFY(echo.connects(before));
     (isLook ? lstatFault : unlinkFault).set(EACCES, times);
     echo.server.stop();
-    QCOMPARE(filesOf(echo).join(u' '), left.replace(u"%1"_s, echo.server.pipeName()));
+    QCOMPARE(socketFilesOf(echo.server.pipeName()).join(u' '),
+             left.replace(u"%1"_s, echo.server.pipeName()));
     QVERIFY(before.atEnd());
     RawPeer tooLate;
     QVERIFY(!tooLate.connectTo(echo.server.pipeName(), RawPeer::Milliseconds(0)));
@@ -235,7 +228,7 @@ void tst_ServerFaults::whatStopCannotRemoveIsTakenOverByTheNext()
     QVERIFY(echo.connects(peer));
     QVERIFY(echo.echoes(peer, { "hello"_ba }));
     echo.server.stop();
-    QCOMPARE(filesOf(echo), QStringList());
+    QCOMPARE(socketFilesOf(echo.server.pipeName()), QStringList());
     QVERIFY(echo.errors.isEmpty());
 }
 
