@@ -88,7 +88,7 @@ void ConnectionHub::drain()
     const auto self = shared_from_this(); // a slot may stop or delete the owner
     PipeConnection::uncork(); // this may be the event loop of a slot
     {
-        const std::lock_guard<std::mutex> lock(m_readyMutex);
+        const std::lock_guard<QMutex> lock(m_readyMutex);
         m_drainPosted = false;
     }
     DeliveryBudget budget(m_settings.slice);
@@ -100,7 +100,7 @@ void ConnectionHub::drain()
 /// there.
 bool ConnectionHub::deliverNext(DeliveryBudget *budget)
 {
-    std::unique_lock<std::mutex> lock(m_readyMutex);
+    std::unique_lock<QMutex> lock(m_readyMutex);
     if (isSilent())
         return false;
     if (!m_notices.empty()) {
@@ -123,7 +123,7 @@ bool ConnectionHub::deliverNext(DeliveryBudget *budget)
 
 bool ConnectionHub::deliverNotice()
 {
-    std::unique_lock<std::mutex> lock(m_readyMutex);
+    std::unique_lock<QMutex> lock(m_readyMutex);
     if (m_notices.empty() || isSilent())
         return false;
     const Notice notice = std::move(m_notices.front());
@@ -299,7 +299,7 @@ void ConnectionHub::countSent(qint64 messages, qint64 bytes)
 /// A connection has something to deliver: into the line of the owner's thread, or to a worker.
 void ConnectionHub::makeReady(const std::shared_ptr<PipeConnection> &connection)
 {
-    std::unique_lock<std::mutex> lock(m_readyMutex);
+    std::unique_lock<QMutex> lock(m_readyMutex);
     if (connection->inReadyList || !m_eventTarget)
         return;
     connection->inReadyList = true;
@@ -314,28 +314,28 @@ void ConnectionHub::makeReady(const std::shared_ptr<PipeConnection> &connection)
 
 void ConnectionHub::takeFromReady(PipeConnection &connection)
 {
-    const std::lock_guard<std::mutex> lock(m_readyMutex);
+    const std::lock_guard<QMutex> lock(m_readyMutex);
     connection.inReadyList = false;
 }
 
 /// Posts the event that makes the owner drain(), unless it is posted or \a isNeeded is not true.
 /// Releases \a lock, which is of m_readyMutex, before: the owner's thread wakes up at once, and would
 /// have to wait for it.
-void ConnectionHub::postDrain(std::unique_lock<std::mutex> &lock, bool isNeeded)
+void ConnectionHub::postDrain(std::unique_lock<QMutex> &lock, bool isNeeded)
 {
     const bool post = isNeeded && !m_drainPosted && m_eventTarget && !m_settings.freeThreaded;
     m_drainPosted = m_drainPosted || post;
     lock.unlock();
     if (!post)
         return;
-    const std::lock_guard<std::mutex> targetLock(m_targetMutex); // the owner cannot go meanwhile
+    const std::lock_guard<QMutex> targetLock(m_targetMutex); // the owner cannot go meanwhile
     if (m_eventTarget)
         QCoreApplication::postEvent(m_eventTarget, new QEvent(drainEvent()));
 }
 
 void ConnectionHub::addNotice(const Notice &notice)
 {
-    std::unique_lock<std::mutex> lock(m_readyMutex);
+    std::unique_lock<QMutex> lock(m_readyMutex);
     m_notices.push_back(notice);
     postDrain(lock, true);
     if (m_settings.freeThreaded)

@@ -143,7 +143,7 @@ private:
 
     void addNotice(const Notice &notice);
     bool deliverNotice();
-    void postDrain(std::unique_lock<std::mutex> &lock, bool isNeeded);
+    void postDrain(std::unique_lock<QMutex> &lock, bool isNeeded);
     bool deliverNext(DeliveryBudget *budget);
     void detach();
     void closeConnections(NamedPipe::CloseMode mode, Clock::time_point deadline);
@@ -178,9 +178,9 @@ private:
     quint64 m_lastId = 0;
     bool m_closing = false; ///< a connection that is made from now on is dropped at once
 
-    std::mutex m_targetMutex; // held while an event is posted
+    QMutex m_targetMutex; // held while an event is posted
     QObject *m_eventTarget; ///< null once the owner is gone; changed with both mutexes held
-    std::mutex m_readyMutex; // guards the rest
+    QMutex m_readyMutex; // guards the rest
     std::deque<std::shared_ptr<PipeConnection>> m_ready;
     std::deque<Notice> m_notices;
     bool m_drainPosted = false;

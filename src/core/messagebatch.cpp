@@ -39,7 +39,7 @@ BatchPool::BatchPool(qsizetype blockSize) : m_blockSize(blockSize) { }
 MessageBatch BatchPool::take()
 {
     {
-        const std::lock_guard<std::mutex> lock(m_mutex);
+        const std::lock_guard<QMutex> lock(m_mutex);
         if (!m_free.empty()) {
             MessageBatch batch = std::move(m_free.back());
             m_free.pop_back();
@@ -56,7 +56,7 @@ void BatchPool::give(MessageBatch &&batch)
     if (batch.block.size() != m_blockSize || !isSoleOwner(batch.block))
         return;
     batch.clear();
-    const std::lock_guard<std::mutex> lock(m_mutex);
+    const std::lock_guard<QMutex> lock(m_mutex);
     const size_t maximum =
             qBound<size_t>(2, size_t(MaximumFreeBytes / m_blockSize), MaximumFreeBatches);
     if (m_free.size() < maximum)
@@ -67,7 +67,7 @@ QByteArray BatchPool::takeArray(qsizetype size)
 {
     if (size < SmallestArray)
         return {};
-    const std::lock_guard<std::mutex> lock(m_mutex);
+    const std::lock_guard<QMutex> lock(m_mutex);
     for (size_t i = m_arrays.size(); i-- > 0;) { // the last one is the warmest
         const qsizetype capacity = m_arrays[i].capacity();
         if (capacity < size || capacity / LargestWaste > size)
@@ -87,7 +87,7 @@ void BatchPool::giveArray(QByteArray &&data)
     if (capacity < SmallestArray || capacity > MaximumFreeBytes || !isSoleOwner(array))
         return;
     array.resize(0);
-    const std::lock_guard<std::mutex> lock(m_mutex);
+    const std::lock_guard<QMutex> lock(m_mutex);
     if (m_arrayBytes + capacity > MaximumFreeBytes || m_arrays.size() >= MaximumFreeBatches)
         return;
     m_arrays.push_back(std::move(array));

@@ -7,6 +7,8 @@
 #include <QtNamedPipes/namedpipemessagebatch.h>
 
 #include <QtCore/qbytearray.h>
+#include <QtCore/qmutex.h>
+#include <QtCore/qvarlengtharray.h>
 
 #include <mutex>
 #include <vector>
@@ -17,7 +19,9 @@ namespace QtNamedPipes {
 /// QByteArray of its own only where it is delivered.
 struct MessageBatch
 {
-    std::vector<QByteArray> wholes; ///< large ones, handed over without a copy
+    /// Large ones, handed over without a copy, or the only one; most often one, and then no memory
+    /// is allocated for the list.
+    QVarLengthArray<QByteArray, 1> wholes;
     QByteArray block; ///< the storage that the spans point into
     std::vector<MessageSpan> spans;
 
@@ -50,7 +54,7 @@ public:
 
 private:
     const qsizetype m_blockSize;
-    std::mutex m_mutex; // guards the rest
+    QMutex m_mutex; // guards the rest
     std::vector<MessageBatch> m_free;
     std::vector<QByteArray> m_arrays;
     qsizetype m_arrayBytes = 0; ///< their capacity

@@ -506,9 +506,7 @@ void PipeConnection::received(MessageBatch &batch)
         if (m_hub->settings().freeThreaded) {
             // The next read starts when all is delivered, here or, when that takes long, later:
             // that is the order, and the back pressure.
-            entry.unlock();
-            deliverOnWorker();
-            entry.lock();
+            deliverOnWorker(entry);
         } else {
             m_signal = true;
         }
@@ -533,7 +531,8 @@ void PipeConnection::keepMessages(MessageBatch &batch)
     const qsizetype from = batch.spans.empty() ? 0 : batch.spans.front().offset;
     const qsizetype used =
             batch.spans.empty() ? 0 : batch.spans.back().offset + batch.spans.back().size - from;
-    if (m_hub->settings().freeThreaded || used > batch.block.size() / 4) {
+    const bool isDeliveredNow = m_hub->settings().freeThreaded;
+    if (used > batch.block.size() / 4 || (isDeliveredNow && batch.spans.size() > 1)) {
         m_inbox.push_back(std::move(batch));
         batch = MessageBatch();
         return;
@@ -542,7 +541,12 @@ void PipeConnection::keepMessages(MessageBatch &batch)
             && m_inbox.back().block.size() + used <= GatherBlock;
     if (!gather) {
         m_inbox.emplace_back();
-        m_inbox.back().wholes.swap(batch.wholes);
+        m_inbox.back().wholes = std::move(batch.wholes);
+        if (count == 1 && used > 0) { // an array of its own, as it will be delivered
+            m_inbox.back().wholes.append(QByteArray(batch.block.constData() + from, used));
+            batch.clear();
+            return;
+        }
     }
     MessageBatch &kept = m_inbox.back();
     const quint32 shift = quint32(kept.block.size() - from);

@@ -9,6 +9,7 @@
 #include "core/spares.h"
 
 #include <QtCore/qlist.h>
+#include <QtCore/qmutex.h>
 #include <QtCore/qobject.h>
 #include <QtCore/qsharedpointer.h>
 
@@ -125,8 +126,6 @@ public:
     bool hasSeveralEvents() const;
     /// A slot of this thread runs an event loop: what it has written goes out now.
     static void uncork();
-    /// Free-threaded: delivers on this worker unless another one is at it, which then goes on.
-    void deliverOnWorker();
     void run() override;
 
     bool inReadyList = false; ///< guarded by the hub's mutex
@@ -139,7 +138,7 @@ public:
 
 private:
     enum class State { Opening, Open, Draining, Closing, Closed };
-    using Lock = std::unique_lock<std::mutex>;
+    using Lock = std::unique_lock<QMutex>;
     static constexpr int FirstBatchSize = 16;
 
     /// The way in: holds the mutex; when it is released, tells the hub what has happened, writes the
@@ -162,11 +161,13 @@ private:
             if (cookie.isValid())
                 m_discarded.append(std::move(cookie));
         }
+        void discard(std::unique_ptr<ConnectionFace> &&face) { m_face = std::move(face); }
         void log(State from, State to);
 
     private:
         PipeConnection &m_connection;
         QList<QVariant> m_discarded;
+        std::unique_ptr<ConnectionFace> m_face;
         State m_transitions[4][2]; ///< each state is entered once
         int m_transitionCount = 0;
     };
@@ -203,6 +204,8 @@ private:
     bool hasMessages() const { return m_pendingMessages > m_deliveredMessages; }
     bool isAtEnd() const;
     qsizetype promptCount() const;
+    bool deliver(Entry &entry, DeliveryBudget *budget, int quantum);
+    void deliverOnWorker(Entry &entry);
     void deliverPrompt(Entry &entry);
     bool deliverMessages(Entry &entry, DeliveryBudget *budget, int *quantum);
     void deliverClosed(Entry &entry);
@@ -229,7 +232,7 @@ private:
     }; ///< false: received messages are dropped, not delivered
     std::atomic<int> m_requestCount { 0 }; ///< m_requests.size(), for a look without the lock
 
-    mutable std::mutex m_mutex; // guards all that follows, up to the delivering thread's own
+    mutable QMutex m_mutex; // guards all that follows, up to the delivering thread's own
 
     std::shared_ptr<PipeEndpoint> m_endpoint; ///< until Closed; null while Opening
     PeerIdentity m_peer;
@@ -284,7 +287,7 @@ private:
     // The delivering thread's own: the batches it has taken, and where it stands in them.
     std::vector<MessageBatch> m_taken;
     size_t m_takenIndex = 0;
-    size_t m_wholeIndex = 0; ///< of the next one of that batch
+    qsizetype m_wholeIndex = 0; ///< of the next one of that batch
     const MessageSpan *m_span = nullptr; ///< likewise; null: wholes come first
     const MessageSpan *m_spansEnd = nullptr;
     int m_toldInBatch =

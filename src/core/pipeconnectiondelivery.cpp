@@ -91,12 +91,13 @@ bool PipeConnection::hasSeveralEvents() const
 void PipeConnection::run()
 {
     m_hub->takeFromReady(*this);
-    deliverOnWorker();
+    Entry entry(*this);
+    deliverOnWorker(entry);
 }
 
-void PipeConnection::deliverOnWorker()
+/// Free-threaded: delivers on this worker unless another one is at it, which then goes on.
+void PipeConnection::deliverOnWorker(Entry &entry)
 {
-    std::unique_lock<std::mutex> lock(m_mutex);
     if (m_delivering) {
         m_deliverAgain = true;
         return;
@@ -105,13 +106,9 @@ void PipeConnection::deliverOnWorker()
     DeliveryBudget budget(m_hub->settings().slice);
     bool isLeft = false;
     do {
-        m_deliverAgain = false;
-        lock.unlock();
-        isLeft = deliver(&budget, INT_MAX);
-        lock.lock();
-    } while (!isLeft && m_deliverAgain);
-    lock.unlock();
-    Entry entry(*this);
+        m_signal = m_deliverAgain = false; // it is what comes now
+        isLeft = deliver(entry, &budget, INT_MAX);
+    } while (!isLeft && (m_signal || m_deliverAgain));
     m_delivering = false;
     m_signal = m_signal || isLeft || m_deliverAgain; // others have their turn before the rest
     releaseWhenDone(entry);
@@ -119,8 +116,12 @@ void PipeConnection::deliverOnWorker()
 
 bool PipeConnection::deliver(DeliveryBudget *budget, int quantum)
 {
-    std::unique_ptr<ConnectionFace> face; // destroyed unlocked, after the entry
     Entry entry(*this);
+    return deliver(entry, budget, quantum);
+}
+
+bool PipeConnection::deliver(Entry &entry, DeliveryBudget *budget, int quantum)
+{
     if (!m_face)
         return false;
     ++m_deliverDepth;
@@ -129,7 +130,7 @@ bool PipeConnection::deliver(DeliveryBudget *budget, int quantum)
             entry.lock();
         // Not earlier: a slot further up the stack still has the connection in its hands.
         if (--m_deliverDepth == 0 && (m_closedDelivered || m_hub->isSilent()))
-            face = std::move(m_face);
+            entry.discard(std::move(m_face));
     });
     bool isFirst = true; // who was first in line does not go to its end for nothing
     const auto isEnough = [&] {

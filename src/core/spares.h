@@ -5,7 +5,9 @@
 #define QTNAMEDPIPES_SPARES_H
 
 #include <QtCore/qbytearray.h>
+#include <QtCore/qmutex.h>
 
+#include <atomic>
 #include <mutex>
 #include <vector>
 
@@ -30,10 +32,13 @@ public:
     T take()
     {
         T list;
-        const std::lock_guard<std::mutex> lock(m_mutex);
+        if (m_count.load(std::memory_order_relaxed) == 0)
+            return list;
+        const std::lock_guard<QMutex> lock(m_mutex);
         if (!m_lists.empty()) {
             list.swap(m_lists.back());
             m_lists.pop_back();
+            m_count.store(m_lists.size(), std::memory_order_relaxed);
         }
         return list;
     }
@@ -45,16 +50,18 @@ public:
         given.swap(list);
         if (given.capacity() == 0 || size_t(given.capacity()) > MostInList)
             return;
-        const std::lock_guard<std::mutex> lock(m_mutex);
+        const std::lock_guard<QMutex> lock(m_mutex);
         if (m_lists.size() < MostLists)
             m_lists.push_back(std::move(given));
+        m_count.store(m_lists.size(), std::memory_order_relaxed);
     }
 
 private:
     static constexpr size_t MostLists = 64;
     static constexpr size_t MostInList = 512;
 
-    std::mutex m_mutex;
+    std::atomic<size_t> m_count { 0 }; ///< of the lists, for a look without the lock
+    QMutex m_mutex;
     std::vector<T> m_lists;
 };
 

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -19,8 +20,11 @@ using namespace std::chrono_literals;
 static constexpr quint32 BaseEvents = EPOLLIN | EPOLLRDHUP | EPOLLET;
 // Reads in one go before other connections have a turn.
 static constexpr int ReadsPerTurn = 8;
-// Up to here a message is copied next to its header; above it is sent from where it lies.
-static constexpr qsizetype SmallMessage = 512;
+// Up to here a message is copied next to its header, for the system takes longer over two pieces
+// than this takes; above it is sent from where it lies.
+static constexpr qsizetype SmallMessage = 2048;
+// Room for the copies: about what a socket holds.
+static constexpr qsizetype CopyRoom = 128 * 1024;
 // What one startWrite() sends on the caller's thread at most, about; a worker does the rest.
 static constexpr qsizetype SendPerCall = 1024 * 1024;
 // The wait before a call is tried again that failed for want of memory.
@@ -120,7 +124,8 @@ void EpollEndpoint::tryReadOnWorker()
 {
     if (!beginReading())
         return;
-    MessageBatch batch;
+    // The worker's own: what comes alone leaves the block where it is, for the next read.
+    static thread_local MessageBatch batch;
     int reads = 0;
     do {
         const quint32 bits = m_read.load();
@@ -141,7 +146,6 @@ void EpollEndpoint::tryReadOnWorker()
             break;
         }
     } while (!endReading());
-    m_engine->pool().give(std::move(batch));
     tellHangUp();
 }
 
@@ -251,12 +255,21 @@ void EpollEndpoint::endRead(ReadEnd end, const TransportError &error)
 class EpollEndpoint::SendBatch
 {
 public:
+    SendBatch()
+    {
+        // Each thread that sends has its own; too large for a stack of unknown size.
+        static thread_local std::unique_ptr<char[]> copies;
+        if (!copies)
+            copies.reset(new char[CopyRoom]); // not initialised: what is not used takes no memory
+        m_copies = copies.get();
+    }
+
     /// False when there is no room left.
     bool add(const QByteArray &data, qsizetype offset)
     {
         const bool isSmall = data.size() <= SmallMessage;
         const qsizetype copied = FrameHeaderSize + (isSmall ? data.size() : 0);
-        if (m_count + 2 > MaximumVectors || m_used + copied > qsizetype(sizeof m_copies))
+        if (m_count + 2 > MaximumVectors || m_used + copied > CopyRoom)
             return false;
         char *const to = m_copies + m_used;
         writeFrameHeader(to, data.size());
@@ -301,7 +314,7 @@ private:
     int m_count = 0;
     qsizetype m_size = 0;
     qsizetype m_used = 0;
-    char m_copies[32 * 1024]; // not initialised
+    char *m_copies;
 };
 
 /// Goes on with a write when there is room, or when the want of memory may be over.

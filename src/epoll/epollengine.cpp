@@ -36,7 +36,7 @@ std::shared_ptr<PipeEngine> createPlatformEngine(const EngineSettings &settings,
 
 quint64 EpollHandlers::add(std::shared_ptr<EpollHandler> handler)
 {
-    const std::lock_guard<std::mutex> lock(m_mutex);
+    const std::lock_guard<QMutex> lock(m_mutex);
     if (m_free.empty()) {
         m_free.push_back(quint32(m_slots.size()));
         m_slots.emplace_back();
@@ -51,7 +51,7 @@ quint64 EpollHandlers::add(std::shared_ptr<EpollHandler> handler)
 void EpollHandlers::remove(quint64 key)
 {
     std::shared_ptr<EpollHandler> handler; // destroyed unlocked
-    const std::lock_guard<std::mutex> lock(m_mutex);
+    const std::lock_guard<QMutex> lock(m_mutex);
     const quint32 index = quint32(key);
     if (index >= m_slots.size() || m_slots[index].generation != quint32(key >> 32))
         return;
@@ -62,7 +62,7 @@ void EpollHandlers::remove(quint64 key)
 
 std::shared_ptr<EpollHandler> EpollHandlers::find(quint64 key) const
 {
-    const std::lock_guard<std::mutex> lock(m_mutex);
+    const std::lock_guard<QMutex> lock(m_mutex);
     const quint32 index = quint32(key);
     if (index >= m_slots.size() || m_slots[index].generation != quint32(key >> 32))
         return nullptr;
@@ -160,6 +160,7 @@ void EpollEngine::post(std::shared_ptr<EngineTask> task)
     if (m_quit)
         return;
     m_tasks.push_back(std::move(task));
+    m_taskCount = m_tasks.size();
     if (m_waiting.load() > 0) // a worker that is not waiting looks before it does
         wakeOne();
 }
@@ -193,6 +194,7 @@ void EpollEngine::shutdown()
         m_quit = true;
         workers.swap(m_workers);
         tasks.swap(m_tasks);
+        m_taskCount = 0;
         listener.swap(m_listener);
         if (m_running > 0)
             wakeOne(); // the first worker that ends wakes the next
@@ -261,13 +263,10 @@ void EpollEngine::work()
             task->run();
         // As many as there are now, for a broadcast is a task for each client.
         bool idle = true;
-        for (size_t left = waitingTasks(); left > 0 && runTask(); --left)
+        for (size_t left = m_taskCount; left > 0 && runTask(); --left)
             idle = false;
         m_waiting.fetch_add(1);
-        if (idle) { // again, now that post() can see this worker
-            const std::lock_guard<std::mutex> lock(m_mutex);
-            idle = m_tasks.empty() && !m_quit;
-        }
+        idle = idle && m_taskCount == 0 && !m_quit; // again, now that post() can see this worker
         const int count = unixCalls().epoll_wait(m_epoll.get(), events, maximum,
                                                  idle ? m_timers.millisecondsToNext() : 0);
         m_waiting.fetch_sub(1);
@@ -290,12 +289,6 @@ void EpollEngine::work()
     }
 }
 
-size_t EpollEngine::waitingTasks()
-{
-    const std::lock_guard<std::mutex> lock(m_mutex);
-    return m_tasks.size();
-}
-
 /// Runs one of the waiting tasks; false when there was none.
 bool EpollEngine::runTask()
 {
@@ -304,6 +297,7 @@ bool EpollEngine::runTask()
         return false;
     const auto task = std::move(m_tasks.front());
     m_tasks.pop_front();
+    m_taskCount = m_tasks.size();
     const bool more = !m_tasks.empty();
     lock.unlock();
     if (more && m_waiting.load() > 0)

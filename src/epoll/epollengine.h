@@ -45,7 +45,7 @@ private:
         quint32 generation = 0;
         std::shared_ptr<EpollHandler> handler;
     };
-    mutable std::mutex m_mutex;
+    mutable QMutex m_mutex;
     std::vector<Slot> m_slots;
     std::vector<quint32> m_free;
 };
@@ -82,7 +82,6 @@ public:
 
 private:
     void work();
-    size_t waitingTasks();
     bool runTask();
     void keepTimersWatched();
     void wakeOne();
@@ -95,6 +94,7 @@ private:
     TimerQueue m_timers;
     std::atomic<int> m_waiting { 0 }; ///< workers that are, or are about to be, in epoll_wait
     std::atomic<bool> m_quit { false };
+    std::atomic<size_t> m_taskCount { 0 }; ///< m_tasks.size(), for a look without the lock
 
     std::mutex m_mutex; // guards the rest
     std::condition_variable m_changed;

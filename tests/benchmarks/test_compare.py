@@ -217,13 +217,35 @@ class Tables(unittest.TestCase):
         text = compare.goals_table(compare.summarize(runs))
         self.assertIn("| 4.00 ms (≤ 4) | yes |", text)
 
+    def test_a_goal_that_the_limit_misses_as_well_says_so(self):
+        peers = rates("qlocal", 1e6) + rates("zeromq", 1e6)
+        runs = rates("raw", 20e6) + rates("raw-signal", 8e6) + rates("free", 7e6) + peers
+        text = compare.goals_table(compare.summarize(runs))
+        self.assertIn("**0.35 × raw loop (≥ 0.5; limit 0.40)**", text)
+        self.assertIn("| **no**, nor does the limit |", text)
+        self.assertIn("0 of 1 goals are reached. 1 of the others", text)
+        # What it does reach is not out of reach, nor is another thing that is missed.
+        for signal, zeromq in ((11e6, 1e6), (8e6, 1.2e6)):
+            runs = rates("raw", 20e6) + rates("raw-signal", signal) + rates("free", 7e6)
+            runs += rates("qlocal", 1e6) + rates("zeromq", zeromq)
+            text = compare.goals_table(compare.summarize(runs))
+            self.assertIn("| **no** |", text)
+            self.assertNotIn("of the others", text)
+        # Without one of its own it is the raw loop.
+        runs = runs_of("broadcast", "raw", {"per_second": 10.0}) + runs_of("broadcast", "free", {"per_second": 9.5})
+        runs += runs_of("broadcast", "qlocal", {"per_second": 10.0})
+        text = compare.goals_table(compare.summarize(runs))
+        self.assertIn("0.95 × raw loop (≥ 0.9), **0.95 × QLocalServer (≥ 2.3; limit 1.00)** | **no**, nor", text)
+
     def test_the_floor_is_one_signal_for_each_message(self):
         runs = rates("raw-signal", 10e6, 20e6) + rates("raw", 30e6, 60e6)
         runs += rates("free", 8e6, 16e6) + rates("batch", "lost", 1)
-        text = compare.floor_table(compare.summarize(runs))
+        others = ("raw", "free", "batch", "marshalled")
+        text = compare.floor_table(compare.summarize(runs), "raw-signal", others)
         self.assertIn("| 15.0M | 3.00 × | 0.80 × | – |", text)
         self.assertNotIn("marshalled", text)
-        self.assertIsNone(compare.floor_table(compare.summarize(rates("raw", 1.0) + rates("free", 1.0))))
+        runs = rates("raw", 1.0) + rates("free", 1.0)
+        self.assertIsNone(compare.floor_table(compare.summarize(runs), "raw-signal", others))
 
     def test_a_goal_whose_peer_failed_is_not_reached(self):
         text = compare.goals_table(compare.summarize(rates("raw", "lost") + rates("batch", 1e9)))

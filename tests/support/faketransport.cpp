@@ -220,7 +220,7 @@ bool FakeEndpoint::receive(const QList<QByteArray> &messages)
 bool FakeEndpoint::receiveWholes(const QList<QByteArray> &wholes, const QList<QByteArray> &messages)
 {
     MessageBatch batch = m_engine->pool().take();
-    batch.wholes.assign(wholes.begin(), wholes.end());
+    batch.wholes.append(wholes.constData(), wholes.size());
     layOut(messages, batch);
     return complete(batch);
 }

@@ -14,7 +14,7 @@
 
 static const char Usage[] =
         "bench-load --links KIND --name NAME --row ROW [--clients N] [--size BYTES] [--window N]\n"
-        "           [--seconds T] [--idle N]\n"
+        "           [--seconds T] [--most N] [--idle N]\n"
         "links: stream, zeromq, nng; on Windows pipe, bytes\n"
         "rows: oneway, flood, echo, broadcast, churn, idle\n";
 
@@ -62,6 +62,8 @@ int main(int argc, char **argv)
             options.window = std::atoi(value);
         else if (option == "--seconds")
             options.seconds = std::atof(value);
+        else if (option == "--most")
+            options.most = std::uint64_t(std::atoll(value));
         else if (option == "--idle")
             options.idle = std::atoi(value);
         else

@@ -272,7 +272,9 @@ private:
     {
         for (const int link : m_clients)
             change(link, Kind::Data, m_options.size);
-        sendAllUntil(in(seconds));
+        const auto end = in(seconds);
+        const std::uint64_t most = m_options.most > 0 ? m_sent + m_options.most : UINT64_MAX;
+        sendAll([&] { return Clock::now() < end && m_sent < most; }, end);
         for (const int link : m_clients)
             change(link, Kind::Echo, m_options.size);
         echoOnce();

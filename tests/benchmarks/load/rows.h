@@ -19,6 +19,7 @@ struct RowOptions
     std::size_t size = 64; ///< of each message
     int window = 1; ///< echo: how many messages of each client are on their way
     double seconds = 2;
+    std::uint64_t most = 0; ///< oneway: messages that are sent at most, in less time then; 0: any
     int idle = 0; ///< idle: how many connections do nothing
 };
 
