@@ -25,6 +25,10 @@ static constexpr int KeptErrors = 1024;
 static constexpr int MostInBatch = 4096;
 static constexpr auto LongForBatch = std::chrono::microseconds(400);
 
+// Before a slot gets a message as large as this, reading may go on: the worker has time for the next
+// one meanwhile.
+static constexpr qsizetype LargeMessage = 32 * 1024;
+
 // The connection whose batch this thread is delivering, while more of the batch is to come:
 // its replies wait for each other. Only its own: a slow slot delays nobody else's messages.
 static thread_local PipeConnection *corkedConnection = nullptr;
@@ -240,6 +244,11 @@ bool PipeConnection::deliverMessages(Entry &entry, DeliveryBudget *budget, int *
                 isTold = true; // the same messages one by one may be what is left
             } else if (takeCookie(&cookie)) {
                 nextMessage(&data, spares);
+                if (data.size() >= LargeMessage && !m_hub->settings().freeThreaded) {
+                    entry.lock();
+                    settleDelivered(entry);
+                    entry.unlock();
+                }
                 // Only when the next one may be delivered, too: an event is posted for it then.
                 cork.set(hasNextMessage() && mayTakeMessage() ? this : nullptr);
                 emitGuarded([&] { m_face->messageReceived(cookie.value, data); });

@@ -26,6 +26,8 @@ private Q_SLOTS:
     void requestInsideASlotBringsTheNextMessage();
     void switchingToManualInsideASlotStopsAtOnce();
     void switchingToContinuousDeliversWhatWaits();
+    void largeMessageInItsSlotIsNotWaiting_data();
+    void largeMessageInItsSlotIsNotWaiting();
     void zeroLengthIsAMessage();
     void messagesKeepTheirBytesHoweverTheyArrive_data();
     void messagesKeepTheirBytesHoweverTheyArrive();
@@ -228,6 +230,39 @@ void tst_PipeConnectionReading::switchingToContinuousDeliversWhatWaits()
     QVERIFY(client->isReading());
     server.deliver();
     QCOMPARE(server.log->lines(1), QStringList({ u"opened"_s, u"message a #0"_s, u"message b"_s }));
+}
+
+void tst_PipeConnectionReading::largeMessageInItsSlotIsNotWaiting_data()
+{
+    QTest::addColumn<bool>("freeThreaded");
+    QTest::newRow("marshalled") << false;
+    QTest::newRow("free-threaded") << true;
+}
+
+/// It is delivered to the slot: the next one is read while the slot looks at it, by a worker that would
+/// have nothing to do. Free-threaded that worker is the one that runs the slot.
+void tst_PipeConnectionReading::largeMessageInItsSlotIsNotWaiting()
+{
+    QFETCH(bool, freeThreaded);
+    HubSettings settings;
+    settings.freeThreaded = freeThreaded;
+    settings.maximumPendingReadBytes = 1000;
+    FakeServer server(settings);
+    QVERIFY(server.start());
+    const auto client = server.openClient();
+    QList<bool> reading;
+    server.log->hook = [&](const FakeEvent &event) {
+        if (event.kind == FakeEvent::Message)
+            reading.append(client->isReading());
+    };
+    const QByteArray large(100'000, 'x');
+    QVERIFY(client->receiveWholes({ large, large }, { "small"_ba }));
+    QCOMPARE(client->isReading(), freeThreaded); // delivered already
+    server.deliver();
+    // The second one and the small one wait while the slot has the first, and are too much.
+    QCOMPARE(reading, QList<bool>({ false, !freeThreaded, !freeThreaded }));
+    QVERIFY(client->isReading());
+    QCOMPARE(server.log->messages(1), QList<QByteArray>({ large, large, "small"_ba }));
 }
 
 void tst_PipeConnectionReading::zeroLengthIsAMessage()
