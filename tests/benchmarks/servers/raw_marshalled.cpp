@@ -6,7 +6,7 @@
 // has gathered in it, and the signal. Without limits that hold, orderly ends, or errors of a client.
 
 #include "common/process.h"
-#include "common/service.h"
+#include "servers/rawloop.h"
 
 #include <QtCore/qbytearray.h>
 #include <QtCore/qcoreapplication.h>
@@ -31,23 +31,16 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace {
 
-constexpr qsizetype BlockSize = 256 * 1024;
-constexpr qsizetype LengthSize = 4;
+constexpr qsizetype BlockSize = bench::BufferSize;
+constexpr qsizetype LengthSize = bench::LengthSize;
 /// Messages from here on are put together in an array of their own.
-constexpr qsizetype BigMessage = 16 * 1024;
+constexpr qsizetype BigMessage = bench::BigFrame;
 /// While more than this waits for the main thread nothing is read.
 constexpr qsizetype MostWaiting = 1024 * 1024;
-
-[[noreturn]] void fail(const char *what)
-{
-    std::perror(what);
-    std::exit(1);
-}
 
 qsizetype lengthAt(const char *frame)
 {
@@ -79,21 +72,10 @@ struct Delivery
 class Reader
 {
 public:
-    Reader(const bench::ServerOptions &options, QObject *target) : m_target(target)
+    Reader(const bench::ServerOptions &options, QObject *target)
+        : m_target(target),
+          m_listener(bench::listenAt(options))
     {
-        sockaddr_un address { AF_UNIX, {} };
-        const std::string path = options.socketPath();
-        if (path.size() >= sizeof address.sun_path) {
-            errno = ENAMETOOLONG;
-            fail(path.c_str());
-        }
-        std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-        unlink(path.c_str());
-        m_listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (bind(m_listener, reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0
-            || listen(m_listener, SOMAXCONN) != 0) {
-            fail(path.c_str());
-        }
         m_epoll = epoll_create1(EPOLL_CLOEXEC);
         watch(m_listener, nullptr);
         std::thread([this] { run(); }).detach(); // until the program ends
@@ -128,7 +110,7 @@ private:
         event.events = EPOLLIN;
         event.data.ptr = client;
         if (epoll_ctl(m_epoll, EPOLL_CTL_ADD, fd, &event) != 0)
-            fail("epoll_ctl");
+            bench::fail("epoll_ctl");
     }
 
     void run()
@@ -236,7 +218,7 @@ private:
     }
 
     QObject *const m_target;
-    int m_listener = -1;
+    const int m_listener;
     int m_epoll = -1;
     QByteArray m_block;
 

@@ -41,6 +41,25 @@ constexpr std::size_t QueueLimit = 64 * 1024 * 1024;
     std::exit(1);
 }
 
+/// A listening socket at the path that the options name.
+inline int listenAt(const ServerOptions &options)
+{
+    sockaddr_un address { AF_UNIX, {} };
+    const std::string path = options.socketPath();
+    if (path.size() >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        fail(path.c_str());
+    }
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    unlink(path.c_str());
+    const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (bind(listener, reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0
+        || listen(listener, SOMAXCONN) != 0) {
+        fail(path.c_str());
+    }
+    return listener;
+}
+
 inline std::size_t frameSize(const char *frame)
 {
     std::uint32_t length;
@@ -83,21 +102,10 @@ template<typename Service>
 class RawLoop
 {
 public:
-    explicit RawLoop(const ServerOptions &options) : m_service(options)
+    explicit RawLoop(const ServerOptions &options)
+        : m_service(options),
+          m_listener(listenAt(options))
     {
-        sockaddr_un address { AF_UNIX, {} };
-        const std::string path = options.socketPath();
-        if (path.size() >= sizeof address.sun_path) {
-            errno = ENAMETOOLONG;
-            fail(path.c_str());
-        }
-        std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-        unlink(path.c_str());
-        m_listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (bind(m_listener, reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0
-            || listen(m_listener, SOMAXCONN) != 0) {
-            fail(path.c_str());
-        }
         m_epoll = epoll_create1(EPOLL_CLOEXEC);
         control(EPOLL_CTL_ADD, m_listener, EPOLLIN, nullptr);
     }
@@ -290,7 +298,7 @@ private:
     }
 
     Service m_service;
-    int m_listener = -1;
+    const int m_listener;
     int m_epoll = -1;
     std::vector<std::unique_ptr<Client>> m_clients;
     std::vector<char> m_buffer = std::vector<char>(BufferSize);
