@@ -547,6 +547,7 @@ void PipeConnection::keepMessages(MessageBatch &batch)
             batch.clear();
             return;
         }
+        m_inbox.back().spans.reserve(batch.spans.size());
     }
     MessageBatch &kept = m_inbox.back();
     const quint32 shift = quint32(kept.block.size() - from);
