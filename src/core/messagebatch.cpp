@@ -31,6 +31,7 @@ qint64 MessageBatch::bytes() const
 void MessageBatch::clear()
 {
     wholes.clear();
+    wholes.squeeze(); // Qt 6.4 leaks the memory of a list that another one is moved into
     spans.clear();
 }
 

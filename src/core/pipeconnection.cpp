@@ -543,7 +543,10 @@ void PipeConnection::keepMessages(MessageBatch &batch)
         m_inbox.emplace_back();
         m_inbox.back().wholes = std::move(batch.wholes);
         if (count == 1 && used > 0) { // an array of its own, as it will be delivered
-            m_inbox.back().wholes.append(QByteArray(batch.block.constData() + from, used));
+            const char *const message = batch.block.constData() + from;
+            QByteArray array = m_hub->engine().pool().takeArray(used);
+            m_inbox.back().wholes.append(array.isNull() ? QByteArray(message, used)
+                                                        : std::move(array.append(message, used)));
             batch.clear();
             return;
         }

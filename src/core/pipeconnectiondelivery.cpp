@@ -245,9 +245,8 @@ bool PipeConnection::deliverMessages(Entry &entry, DeliveryBudget *budget, int *
             } else if (takeCookie(&cookie)) {
                 nextMessage(&data, spares);
                 if (data.size() >= LargeMessage && !m_hub->settings().freeThreaded) {
-                    entry.lock();
-                    settleDelivered(entry);
-                    entry.unlock();
+                    Entry settling(*this); // tells of what it finds before the slot is called
+                    settleDelivered(settling);
                 }
                 // Only when the next one may be delivered, too: an event is posted for it then.
                 cork.set(hasNextMessage() && mayTakeMessage() ? this : nullptr);

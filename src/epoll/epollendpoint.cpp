@@ -9,7 +9,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <new>
 #include <utility>
 
@@ -257,11 +256,25 @@ class EpollEndpoint::SendBatch
 public:
     SendBatch()
     {
-        // Each thread that sends has its own; too large for a stack of unknown size.
-        static thread_local std::unique_ptr<char[]> copies;
-        if (!copies)
-            copies.reset(new char[CopyRoom]); // not initialised: what is not used takes no memory
-        m_copies = copies.get();
+        // Each thread that sends has its own; too large for a stack of unknown size. When there is no
+        // memory, or the thread is destroying what it has, less is sent at once.
+        static thread_local char *room = nullptr;
+        static thread_local bool isThreadEnding = false;
+        struct Owner
+        {
+            ~Owner()
+            {
+                delete[] std::exchange(room, nullptr);
+                isThreadEnding = true;
+            }
+        };
+        static thread_local Owner owner;
+        if (!room && !isThreadEnding)
+            room = new (std::nothrow) char[CopyRoom]; // what is not used takes no memory
+        if (room) {
+            m_copies = room;
+            m_room = CopyRoom;
+        }
     }
 
     /// False when there is no room left.
@@ -269,7 +282,7 @@ public:
     {
         const bool isSmall = data.size() <= SmallMessage;
         const qsizetype copied = FrameHeaderSize + (isSmall ? data.size() : 0);
-        if (m_count + 2 > MaximumVectors || m_used + copied > CopyRoom)
+        if (m_count + 2 > MaximumVectors || m_used + copied > m_room)
             return false;
         char *const to = m_copies + m_used;
         writeFrameHeader(to, data.size());
@@ -314,7 +327,9 @@ private:
     int m_count = 0;
     qsizetype m_size = 0;
     qsizetype m_used = 0;
-    char *m_copies;
+    char m_own[4096]; // not initialised
+    char *m_copies = m_own;
+    qsizetype m_room = sizeof m_own;
 };
 
 /// Goes on with a write when there is room, or when the want of memory may be over.

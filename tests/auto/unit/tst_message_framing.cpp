@@ -39,6 +39,8 @@ private Q_SLOTS:
     void smallMessagesStayWhereTheyWereRead();
     void wholeMessageAndWhatFollowsComeTogether();
     void messagesOfOneSizeAreReadSeveralAtATime();
+    void largeMessageTakesTheMemoryOfItsBytes_data();
+    void largeMessageTakesTheMemoryOfItsBytes();
     void wrongGuessLosesNothing_data();
     void wrongGuessLosesNothing();
     void guessesKeepWithinWhatIsWelcome();
@@ -101,6 +103,7 @@ public:
         batches += batch.isEmpty() ? 0 : 1;
         for (QByteArray &whole : batch.wholes) {
             messages.append(QByteArray(whole.constData(), whole.size()));
+            mostUnused = qMax(mostUnused, whole.capacity() - whole.size());
             m_pool.giveArray(std::move(whole));
         }
         for (const MessageSpan &span : batch.spans)
@@ -128,6 +131,7 @@ private:
 public:
     BatchPool &pool() { return m_pool; }
     FrameDecoder decoder;
+    qsizetype mostUnused = 0; ///< of the memory of a large message
     QList<QByteArray> messages;
     int batches = 0;
     qsizetype offered = 0;
@@ -403,6 +407,25 @@ void tst_MessageFraming::messagesOfOneSizeAreReadSeveralAtATime()
     QCOMPARE(reader.messages, messages);
     QVERIFY2(reader.batches - batches <= 2, qPrintable(QString::number(reader.batches - batches)));
     QVERIFY(!reader.decoder.isInsideFrame());
+}
+
+void tst_MessageFraming::largeMessageTakesTheMemoryOfItsBytes_data()
+{
+    QTest::addColumn<qsizetype>("size");
+    for (const qsizetype size : { 16'384, 40'000, 65'536, 262'145, 1'048'576 })
+        QTest::addRow("%lld bytes", static_cast<long long>(size)) << size;
+}
+
+/// The limit on what waits counts bytes: memory must not be a multiple of it.
+void tst_MessageFraming::largeMessageTakesTheMemoryOfItsBytes()
+{
+    QFETCH(qsizetype, size);
+    Reader reader;
+    const QByteArray message = payload(size);
+    for (int i = 0; i < 6; ++i) // assembled, and from the third one on guessed
+        QVERIFY(reader.readAll(frame(message)));
+    QCOMPARE(reader.messages, QList<QByteArray>(6, message));
+    QVERIFY2(reader.mostUnused < 64, qPrintable(QString::number(reader.mostUnused)));
 }
 
 void tst_MessageFraming::wrongGuessLosesNothing_data()

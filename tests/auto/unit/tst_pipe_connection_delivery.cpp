@@ -32,6 +32,7 @@ private Q_SLOTS:
     void deletingTheServerInsideAnyEventIsSafe_data();
     void deletingTheServerInsideAnyEventIsSafe();
     void deletingTheServerInsideANestedLoopIsSafe();
+    void nestedLoopInTheSlotOfALargeMessageSeesTheEnd();
     void slotThatThrowsEndsItsOwnConnectionOnly_data();
     void slotThatThrowsEndsItsOwnConnectionOnly();
     void slotThatThrowsOnTheOwnersThreadLosesNoMessage();
@@ -283,6 +284,29 @@ void tst_PipeConnectionDelivery::deletingTheServerInsideANestedLoopIsSafe()
     QVERIFY(client->isClosed());
     client.reset();
     QVERIFY(hub.expired());
+}
+
+/// It is found by the read that begins before the slot is called, which may be answered at once.
+void tst_PipeConnectionDelivery::nestedLoopInTheSlotOfALargeMessageSeesTheEnd()
+{
+    HubSettings settings;
+    settings.maximumPendingReadBytes = 1000;
+    FakeServer server(settings);
+    QVERIFY(server.start());
+    const auto client = server.openClient();
+    int endsSeen = -1;
+    server.log->hook = [&](const FakeEvent &event) {
+        if (event.kind != FakeEvent::Message)
+            return;
+        server.deliver(); // the event loop of the slot
+        endsSeen = server.log->count(FakeEvent::Closed);
+    };
+    QVERIFY(client->receiveWhole(QByteArray(100'000, 'x')));
+    QVERIFY(!client->isReading());
+    client->onStartRead = [&] { client->endReading(ReadEnd::PeerClosed); };
+    server.deliver();
+    QCOMPARE(endsSeen, 1);
+    QVERIFY(client->isClosed());
 }
 
 // --- Exceptions, free-threaded ---

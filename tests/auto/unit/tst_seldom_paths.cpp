@@ -19,7 +19,9 @@
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 #include <fcntl.h>
@@ -61,6 +63,7 @@ private Q_SLOTS:
     void writeThatIsCancelledAsItBeginsToWaitEnds();
     void callerOfAWriteLeavesToAWorkerWhatIsNotTakenAtOnce();
     void longQueueIsSentInTurns();
+    void threadMaySendWhileWhatItHasIsDestroyed();
     void messageThatTheMemoryHasNoRoomForEndsItsConnectionOnly();
     void readThatTheMemoryHasNoRoomForGoesOnLater();
 };
@@ -638,6 +641,35 @@ void tst_SeldomPaths::longQueueIsSentInTurns()
 }
 
 // --- Memory ---
+
+/// The memory in which a thread puts messages together goes with the thread, and what was there before
+/// goes later.
+void tst_SeldomPaths::threadMaySendWhileWhatItHasIsDestroyed()
+{
+    const auto engine = std::make_shared<EpollEngine>(EngineSettings(), 8192);
+    const auto end = qScopeGuard([&] { engine->shutdown(); });
+    QVERIFY(!engine->start());
+    int ends[2];
+    QCOMPARE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    const UnixFd peer(ends[1]);
+    const auto endpoint = std::make_shared<EpollEndpoint>(engine, UnixFd(ends[0]), PeerIdentity());
+    endpoint->attach(std::make_shared<Writes>());
+    int accepted = 0;
+    const auto send = [&](const char *bytes) {
+        const OutgoingMessage message(bytes, {}, false);
+        accepted += endpoint->startWrite(&message, 1).accepted;
+    };
+    std::thread([&] {
+        static thread_local std::shared_ptr<void> atEnd;
+        atEnd = std::shared_ptr<void>(nullptr, [&send](void *) { send("late"); });
+        send("early");
+    }).join();
+    QCOMPARE(accepted, 2);
+    QByteArray received(100, '\0');
+    received.resize(::recv(peer.get(), received.data(), size_t(received.size()), 0));
+    QCOMPARE(received, "\0\0\0\5early\0\0\0\4late"_ba);
+    endpoint->close();
+}
 
 void tst_SeldomPaths::messageThatTheMemoryHasNoRoomForEndsItsConnectionOnly()
 {
