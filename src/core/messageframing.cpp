@@ -3,6 +3,8 @@
 
 #include "core/messageframing.h"
 
+#include "core/spares.h"
+
 #include <QtCore/qscopeguard.h>
 
 #include <cstring>
@@ -137,14 +139,6 @@ void FrameDecoder::beginAssembly(const char *payload, qsizetype arrived)
     growAssembly();
 }
 
-/// Makes \a array of \a size, and no larger: resize() alone takes the next power of two, which may be
-/// twice as much.
-static void makeRoom(QByteArray &array, qsizetype size)
-{
-    array.reserve(size);
-    array.resize(size);
-}
-
 void FrameDecoder::growAssembly()
 {
     if (m_arrived < m_assembly.size())
@@ -152,7 +146,7 @@ void FrameDecoder::growAssembly()
     const qint64 room = qMin<qint64>(m_announced,
                                      qMax<qint64>(qMax<qint64>(2 * m_arrived, m_leastRoom),
                                                   m_assembly.capacity()));
-    makeRoom(m_assembly, qsizetype(room));
+    resizeExactly(m_assembly, qsizetype(room));
 }
 
 void FrameDecoder::endAssembly(MessageBatch &batch)
@@ -173,8 +167,8 @@ void FrameDecoder::addGuesses(Regions &regions, qint64 roughly)
         m_guesses.emplace_back();
         if (m_pool)
             m_guesses.back().data = m_pool->takeArray(size);
-        makeRoom(m_guesses.back().data,
-                 qMin(size, qMax(m_guesses.back().data.capacity(), MostRoomAhead)));
+        resizeExactly(m_guesses.back().data,
+                      qMin(size, qMax(m_guesses.back().data.capacity(), MostRoomAhead)));
     }
     for (Guess &guess : m_guesses) { // now that they stay where they are
         regions.add(guess.header, FrameHeaderSize);

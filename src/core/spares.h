@@ -22,6 +22,14 @@ inline bool isSoleOwner(QByteArray &data)
     return header && header->ref_.loadAcquire() == 1;
 }
 
+/// Gives \a array \a size bytes, and no memory beyond: resize() alone takes the next power of two, which
+/// may be twice as much.
+inline void resizeExactly(QByteArray &array, qsizetype size)
+{
+    array.reserve(size);
+    array.resize(size);
+}
+
 /// Lists that go round with the memory they have, so that a steady flow allocates nothing: the lock
 /// is taken once for many messages. Thread-safe.
 template<typename T>

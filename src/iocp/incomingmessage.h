@@ -4,6 +4,8 @@
 #ifndef QTNAMEDPIPES_INCOMINGMESSAGE_H
 #define QTNAMEDPIPES_INCOMINGMESSAGE_H
 
+#include "core/spares.h"
+
 #include <QtCore/qbytearray.h>
 
 #include <cstring>
@@ -35,7 +37,7 @@ public:
     void makeRoom(qsizetype size)
     {
         if (m_data.size() - m_arrived < size)
-            m_data.resize(m_arrived + size);
+            resizeExactly(m_data, m_arrived + size);
     }
     char *tail() { return m_data.data() + m_arrived; }
     qsizetype room() const { return m_data.size() - m_arrived; }

@@ -14,6 +14,9 @@ class tst_PipeConnectionReading : public QObject
 {
     Q_OBJECT
 
+private:
+    static void addThreadingRows();
+
 private Q_SLOTS:
     void continuousReadingAsksAgainAfterEachCompletion();
     void manualReadingAsksForNothing();
@@ -44,6 +47,13 @@ private Q_SLOTS:
     void statisticsCountWhatArrived();
     void blockCountsUntilItIsUsedUp();
 };
+
+void tst_PipeConnectionReading::addThreadingRows()
+{
+    QTest::addColumn<bool>("freeThreaded");
+    QTest::newRow("marshalled") << false;
+    QTest::newRow("free-threaded") << true;
+}
 
 void tst_PipeConnectionReading::continuousReadingAsksAgainAfterEachCompletion()
 {
@@ -234,9 +244,7 @@ void tst_PipeConnectionReading::switchingToContinuousDeliversWhatWaits()
 
 void tst_PipeConnectionReading::largeMessageInItsSlotIsNotWaiting_data()
 {
-    QTest::addColumn<bool>("freeThreaded");
-    QTest::newRow("marshalled") << false;
-    QTest::newRow("free-threaded") << true;
+    addThreadingRows();
 }
 
 /// It is delivered to the slot: the next one is read while the slot looks at it, by a worker that would
@@ -282,9 +290,7 @@ void tst_PipeConnectionReading::zeroLengthIsAMessage()
 
 void tst_PipeConnectionReading::messagesKeepTheirBytesHoweverTheyArrive_data()
 {
-    QTest::addColumn<bool>("freeThreaded");
-    QTest::newRow("marshalled") << false;
-    QTest::newRow("free-threaded") << true;
+    addThreadingRows();
 }
 
 void tst_PipeConnectionReading::messagesKeepTheirBytesHoweverTheyArrive()

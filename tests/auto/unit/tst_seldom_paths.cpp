@@ -499,6 +499,35 @@ public:
     std::atomic<WriteProgress::Status> last { WriteProgress::Pending };
 };
 
+/// An endpoint whose other end is the test's, without a server.
+struct Alone
+{
+    Alone()
+    {
+        if (engine->start())
+            qFatal("no engine");
+        int ends[2];
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
+            qFatal("no sockets");
+        peer.reset(ends[1]);
+        endpoint = std::make_shared<EpollEndpoint>(engine, UnixFd(ends[0]), PeerIdentity());
+        endpoint->attach(writes);
+    }
+    ~Alone()
+    {
+        endpoint->close();
+        engine->shutdown();
+    }
+    Alone(const Alone &) = delete;
+    Alone &operator=(const Alone &) = delete;
+
+    const std::shared_ptr<EpollEngine> engine =
+            std::make_shared<EpollEngine>(EngineSettings(), 8192);
+    const std::shared_ptr<Writes> writes = std::make_shared<Writes>();
+    UnixFd peer;
+    std::shared_ptr<EpollEndpoint> endpoint;
+};
+
 EpollEndpoint *victim = nullptr;
 std::atomic<int> waitsUntilCancel { 0 };
 
@@ -542,37 +571,28 @@ void tst_SeldomPaths::writeThatIsCancelledAsItBeginsToWaitEnds()
     QFETCH(int, waits);
     const OutgoingMessage message(QByteArray(moreThanTheSystemBuffers, 'x'), {}, false);
     const Instead control(&UnixCalls::epoll_ctl, cancellingControl);
-    const auto engine = std::make_shared<EpollEngine>(EngineSettings(), 8192);
-    const auto end = qScopeGuard([&] { engine->shutdown(); });
-    QVERIFY(!engine->start());
-    int ends[2];
-    QCOMPARE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
-    const UnixFd peer(ends[1]);
-    const auto endpoint = std::make_shared<EpollEndpoint>(engine, UnixFd(ends[0]), PeerIdentity());
-    const auto writes = std::make_shared<Writes>();
-    endpoint->attach(writes);
-    victim = endpoint.get();
+    const Alone alone;
+    victim = alone.endpoint.get();
     waitsUntilCancel = waits;
 
-    const WriteProgress progress = endpoint->startWrite(&message, 1);
+    const WriteProgress progress = alone.endpoint->startWrite(&message, 1);
     QCOMPARE(progress.accepted, 0);
     if (waits == 1) {
         QCOMPARE(progress.status, WriteProgress::Cancelled);
-        QCOMPARE(writes->reports.load(), 0);
+        QCOMPARE(alone.writes->reports.load(), 0);
     } else {
         QCOMPARE(progress.status, WriteProgress::Pending);
         // Makes room, and less than the rest of the message needs.
         std::vector<char> room(1024 * 1024);
         for (ssize_t left = ssize_t(room.size()); left > 0;) {
-            const ssize_t size = ::recv(peer.get(), room.data(), size_t(left), 0);
+            const ssize_t size = ::recv(alone.peer.get(), room.data(), size_t(left), 0);
             if (size <= 0)
                 break;
             left -= size;
         }
-        QVERIFY(waitUntil([&] { return writes->last == WriteProgress::Cancelled; }));
-        QCOMPARE(writes->reports.load(), 1);
+        QVERIFY(waitUntil([&] { return alone.writes->last == WriteProgress::Cancelled; }));
+        QCOMPARE(alone.writes->reports.load(), 1);
     }
-    endpoint->close();
 }
 
 // Although there is room again at once.
@@ -646,18 +666,11 @@ void tst_SeldomPaths::longQueueIsSentInTurns()
 /// goes later.
 void tst_SeldomPaths::threadMaySendWhileWhatItHasIsDestroyed()
 {
-    const auto engine = std::make_shared<EpollEngine>(EngineSettings(), 8192);
-    const auto end = qScopeGuard([&] { engine->shutdown(); });
-    QVERIFY(!engine->start());
-    int ends[2];
-    QCOMPARE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
-    const UnixFd peer(ends[1]);
-    const auto endpoint = std::make_shared<EpollEndpoint>(engine, UnixFd(ends[0]), PeerIdentity());
-    endpoint->attach(std::make_shared<Writes>());
+    const Alone alone;
     int accepted = 0;
     const auto send = [&](const char *bytes) {
         const OutgoingMessage message(bytes, {}, false);
-        accepted += endpoint->startWrite(&message, 1).accepted;
+        accepted += alone.endpoint->startWrite(&message, 1).accepted;
     };
     std::thread([&] {
         static thread_local std::shared_ptr<void> atEnd;
@@ -666,9 +679,8 @@ void tst_SeldomPaths::threadMaySendWhileWhatItHasIsDestroyed()
     }).join();
     QCOMPARE(accepted, 2);
     QByteArray received(100, '\0');
-    received.resize(::recv(peer.get(), received.data(), size_t(received.size()), 0));
+    received.resize(::recv(alone.peer.get(), received.data(), size_t(received.size()), 0));
     QCOMPARE(received, "\0\0\0\5early\0\0\0\4late"_ba);
-    endpoint->close();
 }
 
 void tst_SeldomPaths::messageThatTheMemoryHasNoRoomForEndsItsConnectionOnly()

@@ -10,7 +10,6 @@
 
 #include <QtCore/qbytearray.h>
 #include <QtCore/qcoreapplication.h>
-#include <QtCore/qendian.h>
 #include <QtCore/qsharedpointer.h>
 #include <QtCore/qvariant.h>
 
@@ -21,7 +20,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -44,7 +42,7 @@ constexpr qsizetype MostWaiting = 1024 * 1024;
 
 qsizetype lengthAt(const char *frame)
 {
-    return qFromBigEndian<quint32>(frame);
+    return qsizetype(bench::frameSize(frame)) - LengthSize;
 }
 
 struct Client
@@ -298,25 +296,17 @@ private:
         case bench::Service::Answer::None:
             break;
         case bench::Service::Answer::SameBack:
-            addAnswer(message.constData(), message.size());
+            bench::appendMessage(m_answers, message.constData(), std::size_t(message.size()));
             break;
         case bench::Service::Answer::Report: {
             const std::string report = m_service.report();
-            addAnswer(report.data(), qsizetype(report.size()));
+            bench::appendMessage(m_answers, report.data(), report.size());
             break;
         }
         case bench::Service::Answer::Broadcast:
             std::fprintf(stderr, "bench-server-raw-marshalled: it does not broadcast\n");
             std::exit(1);
         }
-    }
-
-    void addAnswer(const char *data, qsizetype size)
-    {
-        char length[LengthSize];
-        qToBigEndian(quint32(size), length);
-        m_answers.insert(m_answers.end(), length, length + LengthSize);
-        m_answers.insert(m_answers.end(), data, data + size);
     }
 
     void send(int fd)
